@@ -1,0 +1,1 @@
+"""Signatures, certificates and CRLs, with no knowledge of any TEE. Primitives are `cryptography`'s."""

@@ -1,0 +1,135 @@
+"""Certificate revocation lists (RFC 5280 section 5) as plain values, checked before they are read.
+
+`UnverifiedCrl` and `Crl` are different types: only the second answers questions, and only
+`verify` makes one, with the key of an issuer that has itself been verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
+
+from verifiers.codec import der
+from verifiers.crypto.x509 import PublicKey, signed_by
+from verifiers.errors import EndorsementFormatError, Reason
+
+MAX_CRL = 1024 * 1024
+"""Bytes. Real ones are under 4 KiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnverifiedCrl:
+    der: bytes
+    sha256: str
+    issuer: bytes
+    tbs: bytes
+    signature_algorithm: bytes
+    signature: bytes
+    this_update: datetime
+    next_update: datetime
+    number: int
+    serials: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crl:
+    """A CRL whose signature was checked with the key of the issuer that it names."""
+
+    sha256: str
+    this_update: datetime
+    next_update: datetime
+    number: int
+    revoked: frozenset[int]
+
+    def current_at(self, now: datetime) -> bool:
+        """thisUpdate <= now < nextUpdate."""
+        return self.this_update <= now < self.next_update
+
+
+def parse(raw: bytes, where: str) -> UnverifiedCrl:
+    """Parse one DER CRL.
+
+    Refused, as EndorsementFormatError(CRL_MALFORMED): trailing data, no nextUpdate, no CRL number, critical
+    extensions, on the list or its entries, that we do not know, delta and indirect CRLs.
+    """
+    if len(raw) > MAX_CRL:
+        raise _bad(where, f"at most {MAX_CRL} bytes", f"{len(raw)} bytes")
+    try:
+        outer = der.children(der.only(raw, der.SEQUENCE, where).value, where, limit=3)
+        inner = der.children(outer[0].value, f"{where}.tbs", limit=8) if outer else ()
+    except EndorsementFormatError as error:
+        raise _bad(error.where, error.expected, error.found) from None
+    if len(outer) != 3 or outer[2].tag != der.BIT_STRING or outer[2].value[:1] != b"\x00" or len(inner) < 4:
+        raise _bad(where, "SEQUENCE {tbsCertList, signatureAlgorithm, BIT STRING}", f"{len(outer)} elements")
+    # Version is optional in the grammar; v2 (required with extensions) puts the algorithm second.
+    if inner[0].tag != der.INTEGER or inner[1].raw != outer[1].raw:
+        raise _bad(where, "version 2, the same signature algorithm inside and outside", "something else")
+    try:
+        crl = x509.load_der_x509_crl(raw)
+        number = _number(crl, where)
+        serials = frozenset(_serial(entry, where) for entry in crl)
+        next_update = crl.next_update_utc
+        this_update = crl.last_update_utc
+        issuer = crl.issuer.public_bytes()
+    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        raise _bad(where, "a CRL", str(error)[:120] or type(error).__name__) from None
+    if next_update is None:
+        raise _bad(where, "nextUpdate", "none")
+    return UnverifiedCrl(
+        der=raw,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        issuer=issuer,
+        tbs=outer[0].raw,
+        signature_algorithm=outer[1].raw,
+        signature=outer[2].value[1:],
+        this_update=this_update,
+        next_update=next_update,
+        number=number,
+        serials=serials,
+    )
+
+
+def verify(crl: UnverifiedCrl, issuer: bytes, key: PublicKey) -> Crl | None:
+    """The CRL as a trusted value when it names `issuer` (a Name in DER) and `key` signed it; else None.
+
+    Says nothing about time: ask `current_at` at every use.
+    """
+    if crl.issuer != issuer or not signed_by(crl.tbs, crl.signature_algorithm, crl.signature, key):
+        return None
+    return Crl(
+        sha256=crl.sha256,
+        this_update=crl.this_update,
+        next_update=crl.next_update,
+        number=crl.number,
+        revoked=crl.serials,
+    )
+
+
+def _number(crl: x509.CertificateRevocationList, where: str) -> int:
+    number: int | None = None
+    for extension in crl.extensions:
+        if extension.oid in (ExtensionOID.DELTA_CRL_INDICATOR, ExtensionOID.ISSUING_DISTRIBUTION_POINT):
+            raise _bad(where, "a full, direct CRL", extension.oid.dotted_string)
+        if isinstance(extension.value, x509.CRLNumber):
+            number = extension.value.crl_number
+        elif extension.critical:
+            raise _bad(where, "no unknown critical extension", extension.oid.dotted_string)
+    if number is None:
+        raise _bad(where, "a CRL number", "none")
+    return number
+
+
+def _serial(entry: x509.RevokedCertificate, where: str) -> int:
+    for extension in entry.extensions:
+        if extension.critical or extension.oid == CRLEntryExtensionOID.CERTIFICATE_ISSUER:
+            raise _bad(where, "no unknown critical entry extension", extension.oid.dotted_string)
+    return entry.serial_number
+
+
+def _bad(where: str, expected: str, found: str) -> EndorsementFormatError:
+    return EndorsementFormatError(Reason.CRL_MALFORMED, where, expected=expected, found=found)

@@ -1,0 +1,41 @@
+"""The one place that makes a `Verification`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from verifiers.model import Check, ClaimValue, EvidenceSummary, Need, Tcb, Verification
+
+
+def conclude(
+    *,
+    evidence: EvidenceSummary,
+    signature_valid: bool,
+    chain_valid: bool,
+    simulated: bool,
+    tcb: Tcb,
+    claims: Mapping[str, ClaimValue],
+    checks: Sequence[Check],
+    used: Mapping[str, str],
+    missing: Sequence[Need],
+    ends: Iterable[datetime],
+    now: datetime,
+) -> Verification:
+    """Freeze what a verifier found. `ends`: the end of every window that was relied on."""
+    if now.tzinfo is None or now.utcoffset() != UTC.utcoffset(None):
+        raise ValueError("now must be an aware UTC datetime")
+    return Verification(
+        evidence=evidence,
+        signature_valid=signature_valid,
+        chain_valid=chain_valid,
+        simulated=simulated,
+        tcb=tcb,
+        claims=MappingProxyType(dict(claims)),
+        checks=tuple(checks),
+        used=MappingProxyType(dict(used)),
+        missing=tuple(missing),
+        expires=min(ends, default=None),
+        at=now,
+    )
