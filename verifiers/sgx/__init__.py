@@ -1,0 +1,1 @@
+"""Intel SGX: enclave report bodies, attributes and claims, over `dcap`."""

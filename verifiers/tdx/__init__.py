@@ -1,0 +1,1 @@
+"""Intel TDX: TD report bodies, attributes and claims, over `dcap`."""
