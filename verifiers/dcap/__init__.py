@@ -1,1 +1,1 @@
-"""What TDX and SGX share: quotes, PCK chains, QE reports, TCB info, enclave identities, TCB levels (Intel DCAP)."""
+"""Shared by TDX and SGX: quotes, PCK chains, QE reports, TCB info, enclave identities and TCB levels (DCAP)."""
