@@ -1,1 +1,1 @@
-"""Shared by TDX and SGX: quotes, PCK chains, QE reports, TCB info, enclave identities and TCB levels (DCAP)."""
+"""What TDX and SGX share: quotes, PCK chains, QE reports, TCB info, identities, TCB levels (Intel DCAP)."""

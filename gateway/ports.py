@@ -1,0 +1,244 @@
+"""What the pipeline needs from the outside, as Protocols whose docstrings state the guarantees.
+
+`pipeline.py` imports these and no adapter; only `app.py` chooses implementations. Every row belongs to a
+tenant. All times are aware and UTC. All methods may be called from several threads and processes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from verifiers.model import Need
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+
+class Random(Protocol):
+    def bytes(self, count: int) -> bytes:
+        """From the operating system's generator."""
+        ...
+
+
+# --- nonces ------------------------------------------------------------------------------------
+
+
+class NonceStore(Protocol):
+    """Remembers which nonces were used, until they would have expired anyway."""
+
+    def consume(self, tenant: str, nonce_id: bytes, expires: datetime) -> bool:
+        """True exactly once per (tenant, nonce_id), whatever happens afterwards; False ever after.
+
+        Atomic across threads, processes and replicas; durable when it returns. A caller that crashes
+        after True has spent the nonce. `expires`: when the record may be pruned.
+        """
+        ...
+
+    def prune(self, now: datetime) -> int:
+        """Forget records that expired before `now`; how many."""
+        ...
+
+
+# --- secrets -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedSecret:
+    """A secret as it lies in the store. Tenant, path, version and key id are in the associated data
+    of the encryption, so no row can stand in for another."""
+
+    tenant: str
+    path: str
+    version: int
+    key_id: str
+    sealed: bytes
+    created: datetime
+
+
+class SecretStore(Protocol):
+    def next_version(self, tenant: str, path: str) -> int:
+        """1 for a new path; versions are never reused, also not after `remove`."""
+        ...
+
+    def put(self, secret: SealedSecret) -> bool:
+        """Durable when it returns True; False when that version exists already (retry with the next)."""
+        ...
+
+    def latest(self, tenant: str, path: str) -> SealedSecret | None: ...
+
+    def list(self, tenant: str) -> Sequence[SealedSecret]:
+        """The newest version of every path, by path."""
+        ...
+
+    def remove(self, tenant: str, path: str) -> bool:
+        """Forget every version; False when there was none."""
+        ...
+
+
+# --- policy documents --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDocument:
+    """One policy document, active. kind: "baseline", "reference" or "release"."""
+
+    tenant: str
+    kind: str
+    name: str
+    version: int
+    digest: str
+    source: bytes
+    activated: datetime
+
+
+class DocumentStore(Protocol):
+    """Active documents. Baselines belong to tenant "" (every tenant's)."""
+
+    def active(self, tenant: str) -> tuple[int, Sequence[StoredDocument]]:
+        """(epoch, documents that count for this tenant, baselines included). The epoch grows with every
+        change, so that compiled policies can be cached by (tenant, epoch)."""
+        ...
+
+    def epoch(self) -> int: ...
+
+    def activate(self, document: StoredDocument) -> bool:
+        """Replace the active document of the same (tenant, kind, name). False, and no change, unless
+        its version is higher than that of every document of that name ever activated."""
+        ...
+
+    def retire(self, tenant: str, kind: str, name: str) -> bool: ...
+
+
+# --- collateral --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCollateral:
+    """One object as its vendor served it. kind: "certificate", "crl", "tcb-info" or "qe-identity"."""
+
+    kind: str
+    key: str
+    """What it is for, from its verified content: issuer and serial, FMSPC, enclave id …"""
+    sha256: str
+    source: bytes
+    imported: datetime
+
+
+class CollateralStore(Protocol):
+    def put(self, collateral: StoredCollateral) -> None: ...
+
+    def all(self) -> tuple[int, Sequence[StoredCollateral]]:
+        """(generation, everything held). The generation grows with every change."""
+        ...
+
+
+class CollateralSource(Protocol):
+    def get(self, needs: Sequence[Need]) -> Mapping[str, Sequence[bytes]]:
+        """Bytes by kind ("certificate", "crl", "tcb-info", "qe-identity") that may answer `needs`; NOT yet
+        verified. Never blocks on a vendor; what is not at hand is simply absent."""
+        ...
+
+
+# --- appraisals --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAppraisal:
+    """One appraisal: what a token's `jti` names. Release re-evaluates it from `evidence`; the key comes
+    from `runtime_data`, never from a token.
+
+    releasable: False for everything that came through /v1/verify. record: the result as JSON.
+    """
+
+    tenant: str
+    jti: str
+    created: datetime
+    expires: datetime
+    releasable: bool
+    verdict: str
+    evidence: bytes
+    runtime_data: bytes
+    record: bytes
+
+
+class AppraisalStore(Protocol):
+    def save(self, appraisal: StoredAppraisal) -> None:
+        """Durable when it returns. A jti exists once; a second save of it raises."""
+        ...
+
+    def get(self, tenant: str, jti: str) -> StoredAppraisal | None: ...
+
+    def recent(self, tenant: str, limit: int) -> Sequence[StoredAppraisal]: ...
+
+
+# --- ledger ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerReceipt:
+    """Where an entry stands, and the digest of the ledger up to and including it."""
+
+    index: int
+    head: str
+
+
+class Ledger(Protocol):
+    """Append-only record of every decision. Order is total across processes.
+
+    `append` returns only when the entry is durable: what is about to happen is written first, and if it
+    cannot be written it must not happen. Entries carry no secret and no personal data.
+    """
+
+    def append(self, tenant: str, kind: str, body: Mapping[str, Any]) -> LedgerReceipt:
+        """kind: "release.intent", "release.outcome", "attest.accepted", "attest.refused",
+        "secret.put", "policy.activate" … Raises LedgerUnavailable when it could not be made durable."""
+        ...
+
+    def tail(self, tenant: str, limit: int) -> Sequence[Mapping[str, Any]]: ...
+
+    def head(self) -> LedgerReceipt | None: ...
+
+
+class LedgerUnavailable(Exception):
+    """The entry is not durable. Nothing may be released on the strength of it."""
+
+
+# --- keys --------------------------------------------------------------------------------------
+
+
+class Keys(Protocol):
+    """Key material, in files of mode 0600 outside the database's folder. Never logged, never in a repr."""
+
+    def seal(self, plaintext: bytes, associated: bytes) -> tuple[str, bytes]:
+        """AES-256-GCM under the current key-encryption key: (key id, nonce ‖ ciphertext ‖ tag)."""
+        ...
+
+    def open(self, key_id: str, sealed: bytes, associated: bytes) -> bytes:
+        """Raises KeyError for an unknown key id, ValueError when the tag does not fit."""
+        ...
+
+    def sign_jws(self, header: Mapping[str, Any], payload: bytes) -> str:
+        """Compact JWS, ES256; `alg` and `kid` are added here and cannot be chosen by the caller."""
+        ...
+
+    def verify_jws(self, token: str, typ: str) -> bytes:
+        """Payload of a compact JWS that one of our own keys signed, with exactly this `typ`, ES256 and no
+        `crit`; header keys (`jwk`, `jku`, `x5c`, `x5u`) are refused. Raises ValueError otherwise."""
+        ...
+
+    def jwks(self) -> Mapping[str, Any]: ...
+
+    def nonce_mac(self, message: bytes) -> bytes:
+        """HMAC-SHA-256 under the nonce key: 32 bytes."""
+        ...
+
+
+DEFAULT_TENANT = "default"
+NONCE_LIFETIME = timedelta(minutes=5)
+TOKEN_LIFETIME = timedelta(minutes=5)
