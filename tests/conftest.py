@@ -1,0 +1,35 @@
+"""Says loudly which vectors were run, and in CI lets nothing be skipped."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    counted: Counter[str] = Counter()
+    for outcome in ("passed", "failed", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            path = report.nodeid.split("::")[0]
+            if "/vectors/" in path or "/mutations/" in path:
+                counted[f"{path.removeprefix('tests/')} {outcome}"] += 1
+    terminalreporter.section("real evidence")
+    for line, number in sorted(counted.items()):
+        terminalreporter.write_line(f"{number:6d}  {line}")
+    if not counted:
+        terminalreporter.write_line("none in this run")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """SEALGATE_NO_SKIP=1 (CI): a suite must not go quietly hollow."""
+    if os.environ.get("SEALGATE_NO_SKIP") != "1" or hasattr(session.config, "workerinput"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if skipped and exitstatus == 0:
+        for report in skipped:
+            print(f"skipped in CI: {report.nodeid}: {report.longrepr}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

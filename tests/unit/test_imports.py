@@ -1,0 +1,139 @@
+"""The import rules of the three packages, and what the pure ones may never touch."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+ALLOWED = {
+    "verifiers": {"verifiers"},
+    "policies": {"policies", "verifiers"},
+    "gateway": {"gateway", "policies", "verifiers"},
+}
+IMPURE = {
+    "asyncio", "http", "httpx", "importlib", "io", "logging", "multiprocessing", "os", "pathlib", "random",
+    "requests", "secrets", "select", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys",
+    "tempfile", "threading", "time", "urllib", "warnings",
+}  # fmt: skip
+CLOCK = {"now", "utcnow", "today"}
+"""Attributes that read the clock when called on datetime or date."""
+WITHIN_VERIFIERS = {
+    "codec": {"codec", "errors"},
+    "crypto": {"codec", "crypto", "errors"},
+    "sevsnp": {"codec", "crypto", "sevsnp", "errors", "model", "verdict", "claimtypes"},
+    "dcap": {"codec", "crypto", "dcap", "errors", "model", "verdict", "claimtypes"},
+    "tdx": {"codec", "crypto", "dcap", "tdx", "errors", "model", "verdict", "claimtypes"},
+    "sgx": {"codec", "crypto", "dcap", "sgx", "errors", "model", "verdict", "claimtypes"},
+}
+"""Folder of `verifiers` to the parts of `verifiers` it may import: no TEE knows another."""
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Every module named by an import, wherever it stands in the file."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_imports_point_one_way(package: str) -> None:
+    bad = [
+        f"{relative(path)} imports {name}"
+        for path in sources(package)
+        for name in sorted({n.split(".")[0] for n in imported(ast.parse(path.read_text()))} & ALLOWED.keys())
+        if name not in ALLOWED[package]
+    ]
+    assert bad == []
+
+
+@pytest.mark.parametrize("package", ["verifiers", "policies"])
+def test_pure_packages_import_nothing_impure(package: str) -> None:
+    bad = [
+        f"{relative(path)} imports {name}"
+        for path in sources(package)
+        for name in sorted({n.split(".")[0] for n in imported(ast.parse(path.read_text()))} & IMPURE)
+    ]
+    assert bad == []
+
+
+@pytest.mark.parametrize("package", ["verifiers", "policies"])
+def test_pure_packages_read_no_clock_and_open_no_file(package: str) -> None:
+    bad = []
+    for path in sources(package):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = node.func
+                if isinstance(called, ast.Attribute) and called.attr in CLOCK:
+                    bad.append(f"{relative(path)}:{node.lineno} reads the clock: .{called.attr}()")
+                if isinstance(called, ast.Name) and called.id in {"open", "print", "input", "exec", "eval"}:
+                    bad.append(f"{relative(path)}:{node.lineno} calls {called.id}()")
+            if isinstance(node, ast.Global):
+                bad.append(f"{relative(path)}:{node.lineno} has module state: global {node.names}")
+    assert bad == []
+
+
+@pytest.mark.parametrize("part", WITHIN_VERIFIERS)
+def test_parts_of_verifiers_keep_to_themselves(part: str) -> None:
+    allowed = WITHIN_VERIFIERS[part]
+    bad = [
+        f"{relative(path)} imports {name}"
+        for path in sorted((ROOT / "verifiers" / part).rglob("*.py"))
+        for name in sorted(imported(ast.parse(path.read_text())))
+        if name.startswith("verifiers.") and name.split(".")[1] not in allowed
+    ]
+    assert bad == []
+
+
+def test_the_clock_is_read_in_one_file_of_the_gateway() -> None:
+    found = [
+        relative(path)
+        for path in sources("gateway")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in CLOCK
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in {"datetime", "date"}
+    ]
+    assert set(found) <= {"gateway/adapters.py"}
+
+
+@pytest.mark.parametrize(
+    ("call", "home"),
+    [
+        ("Verification(", "verifiers/verdict.py"),
+        ("ReleaseGrant(", "policies/release.py"),
+    ],
+)
+def test_what_may_unlock_a_secret_is_made_in_one_place(call: str, home: str) -> None:
+    """Python cannot forbid a constructor call; this can."""
+    name = call[:-1]
+    makers = {
+        relative(path)
+        for package in ALLOWED
+        for path in sources(package)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and (
+            (isinstance(node.func, ast.Name) and node.func.id == name)
+            or (isinstance(node.func, ast.Attribute) and node.func.attr == name)
+        )
+    }
+    assert makers == {home}
