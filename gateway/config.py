@@ -1,0 +1,257 @@
+"""What an operator decides: one frozen tree, from defaults and one TOML file, read once.
+
+`sealgate serve` works with no file at all: it then listens on the loopback interface only, keeps everything
+in one folder, and releases nothing until a policy says so. An unknown key is an error, because a setting that
+was misspelt is a setting that silently did not happen.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+DEVELOPMENT_ISSUER = "https://development.sealgate.invalid"
+"""Issuer of every gateway in development mode. `.invalid` never resolves (RFC 6761), so that no relying party
+can come to trust it."""
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. The text names the key and what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """host: an address or name to bind. port: 0 picks a free one. workers: processes. threads: requests that
+    each of them works on at once."""
+
+    host: str = "127.0.0.1"
+    port: int = 8443
+    workers: int = 2
+    threads: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """PEM files: the chain, leaf first, and its key. Both or none."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @property
+    def enabled(self) -> bool:
+        return self.certificate is not None and self.key is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """read_seconds: a request body must have arrived by then. token_seconds: life of a result token."""
+
+    read_seconds: int = 10
+    token_seconds: int = 300
+    chains: int = 4096
+    """verified chains that a worker remembers"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """issuer: our name in tokens, and the audience that guests must name; the URL we listen on when None.
+    audiences: further names by which guests may know us. development: accept simulated hardware; fixed for
+    ever when the store is created."""
+
+    data: Path = field(default_factory=lambda: default_data())
+    issuer: str | None = None
+    audiences: tuple[str, ...] = ()
+    development: bool = False
+    listen: Listen = field(default_factory=Listen)
+    tls: Tls = field(default_factory=Tls)
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def database_folder(self) -> Path:
+        return self.data / "db"
+
+    @property
+    def keys_folder(self) -> Path:
+        return self.data / "keys"
+
+    @property
+    def url(self) -> str:
+        scheme = "https" if self.tls.enabled else "http"
+        host = f"[{self.listen.host}]" if ":" in self.listen.host else self.listen.host
+        return f"{scheme}://{host}:{self.listen.port}"
+
+    @property
+    def issuer_name(self) -> str:
+        if self.development:
+            return DEVELOPMENT_ISSUER
+        return self.issuer or self.url
+
+    def redacted(self) -> dict[str, Any]:
+        """For logs and `--json`: no secret is in the tree, and where the TLS key lies stays out too."""
+        return {
+            "data": str(self.data),
+            "issuer": self.issuer_name,
+            "audiences": list(self.audiences),
+            "development": self.development,
+            "listen": {f.name: getattr(self.listen, f.name) for f in fields(self.listen)},
+            "tls": {"certificate": str(self.tls.certificate or ""), "key": "***" if self.tls.key else ""},
+            "limits": {f.name: getattr(self.limits, f.name) for f in fields(self.limits)},
+        }
+
+
+def default_data() -> Path:
+    """$XDG_DATA_HOME/sealgate, or ~/.local/share/sealgate."""
+    base = os.environ.get("XDG_DATA_HOME") or ""
+    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
+    return root / "sealgate"
+
+
+def load(path: Path | None, **overrides: Any) -> Config:
+    """Defaults, then the file, then command line options that are not None; then the rules of `check`.
+
+    overrides: data, host, port, workers, development, tls_certificate, tls_key, issuer. Raises ConfigError.
+    """
+    config = Config() if path is None else parse(_read(path), str(path))
+    given = {name: value for name, value in overrides.items() if value is not None}
+    tops = {name: given[name] for name in ("data", "issuer", "development") if name in given}
+    listen = {name: given[name] for name in ("host", "port", "workers") if name in given}
+    tls = {name[4:]: given[name] for name in ("tls_certificate", "tls_key") if name in given}
+    config = replace(config, **tops, listen=replace(config.listen, **listen), tls=replace(config.tls, **tls))
+    check(config)
+    return config
+
+
+def parse(raw: bytes, name: str) -> Config:
+    """One TOML file as a Config. Unknown keys, wrong types and out-of-range numbers are errors."""
+    try:
+        document = tomllib.loads(raw.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{name}: expected TOML, found {error}") from None
+    return Config(**_section(document, _TOP, name, ""))
+
+
+def check(config: Config) -> None:
+    """The rules that hold between settings. Raises ConfigError."""
+    tls = config.tls
+    if (tls.certificate is None) != (tls.key is None):
+        raise ConfigError("tls: expected both certificate and key, found one of them")
+    if not tls.enabled and not is_loopback(config.listen.host):
+        raise ConfigError(
+            f"listen.host: expected a loopback address, because no TLS is configured; "
+            f"found {config.listen.host!r} (set tls.certificate and tls.key, or listen on 127.0.0.1)"
+        )
+    for file in (tls.certificate, tls.key):
+        if file is not None and not file.is_file():
+            raise ConfigError(f"tls: expected a file, found nothing at {file}")
+    if config.development and config.issuer is not None:
+        raise ConfigError(
+            f"issuer: expected none in development mode, whose issuer is always {DEVELOPMENT_ISSUER}; "
+            f"found {config.issuer!r}"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a configuration file, found {error.strerror}") from None
+
+
+def _section(value: object, known: Mapping[str, Callable[[object, str], Any]], name: str, at: str) -> Any:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{name}: [{at}]: expected a table, found {type(value).__name__}")
+    out = {}
+    for key, item in value.items():
+        where = f"{name}: {at}{key}"
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
+            raise ConfigError(f"{where}: nobody knows this key{hint}")
+        out[key] = known[key](item, where)
+    return out
+
+
+def _number(low: int, high: int) -> Callable[[object, str], int]:
+    def read(value: object, where: str) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise ConfigError(f"{where}: expected {low}..{high}, found {value!r}")
+        return value
+
+    return read
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{where}: expected a string, found {value!r}")
+    return value
+
+
+def _path(value: object, where: str) -> Path:
+    return Path(_text(value, where)).expanduser()
+
+
+def _flag(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{where}: expected true or false, found {value!r}")
+    return value
+
+
+def _url(value: object, where: str) -> str:
+    text = _text(value, where)
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in {"https", "http"}
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+    ):
+        raise ConfigError(f"{where}: expected a URL like https://gateway.example, found {text!r}")
+    if text.endswith("/"):
+        raise ConfigError(f"{where}: expected no slash at the end (names are compared byte for byte)")
+    return text
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ConfigError(f"{where}: expected a list of strings, found {type(value).__name__}")
+    return tuple(_text(item, f"{where}[{index}]") for index, item in enumerate(value))
+
+
+_LISTEN = {
+    "host": _text,
+    "port": _number(0, 65535),
+    "workers": _number(1, 64),
+    "threads": _number(1, 64),
+}
+_TLS = {"certificate": _path, "key": _path}
+_LIMITS = {
+    "read_seconds": _number(1, 120),
+    "token_seconds": _number(30, 3600),
+    "chains": _number(16, 1_000_000),
+}
+_TOP: dict[str, Callable[[object, str], Any]] = {
+    "data": _path,
+    "issuer": _url,
+    "audiences": _texts,
+    "development": _flag,
+    "listen": lambda value, where: Listen(**_section(value, _LISTEN, where, "listen.")),
+    "tls": lambda value, where: Tls(**_section(value, _TLS, where, "tls.")),
+    "limits": lambda value, where: Limits(**_section(value, _LIMITS, where, "limits.")),
+}

@@ -1,0 +1,1 @@
+"""Secrets on their way out: wrapped to the attested key, inside a statement that the gateway signs."""
