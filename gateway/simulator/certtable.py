@@ -1,4 +1,4 @@
-"""The certificate table that hosts hand to SNP guests (AMD 56421, SNP Extended Guest Request, MSG_REPORT_REQ).
+"""The certificate table that hosts hand to SNP guests (AMD 56421, SNP Extended Guest Request).
 
 Array of 24-byte entries {GUID in RFC 4122 byte order, offset u32, length u32}, an all-zero entry, the bodies;
 offsets count from the start of the table. Comes in configfs-tsm's auxblob and behind extended reports.
