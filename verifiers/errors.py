@@ -33,6 +33,8 @@ class Reason(enum.StrEnum):
     UNSUPPORTED_TEE = "evidence.unsupported-tee"
     SIMULATED = "evidence.simulated"
     SAMPLE = "evidence.sample"
+    LOCAL_REPORT = "evidence.local-report"
+    COMPOSITE = "evidence.composite-unsupported"
     RUNTIME_CLAIMS_MISMATCH = "evidence.runtime-claims-mismatch"
 
     # Binding of evidence to this exchange.
@@ -96,6 +98,7 @@ class Reason(enum.StrEnum):
     TDX_ATTRIBUTES = "tdx.attributes"
     TDX_XFAM = "tdx.xfam"
     TDX_SEAM = "tdx.seam"
+    SGX_ATTRIBUTES = "sgx.attributes"
 
 
 class AttestationError(Exception):

@@ -39,6 +39,8 @@ PSS_SHA384 = frozenset(
     )
 )
 
+_PEM_SPACE = b" \t\r\n"
+
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
@@ -126,26 +128,29 @@ def parse(raw: bytes, where: str) -> Certificate:
 
 
 def split_pem(raw: bytes, where: str, *, limit: int) -> tuple[bytes, ...]:
-    """The DER certificates of a PEM text, in order, at most `limit`; white space and one final NUL
-    may surround them (Intel's quotes end their chain with a NUL), anything else may not.
+    """The DER certificates of a PEM text, in order, at most `limit`; line ends, blanks and one final NUL
+    may surround them (Intel's quotes end their chain with a NUL), anything else may not. One spelling only
+    for each base64 group: spare bits must be zero.
 
     Raises EndorsementFormatError(CERTIFICATE_MALFORMED).
     """
     if raw.count(b"-----BEGIN CERTIFICATE-----") > limit:
         raise _bad(where, f"at most {limit} certificates", "more")
     out: list[bytes] = []
-    rest = raw.removesuffix(b"\x00").strip()
+    rest = raw.removesuffix(b"\x00").strip(_PEM_SPACE)
     while rest:
         head, tail = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
         end = rest.find(tail)
         if not rest.startswith(head) or end < 0:
             raise _bad(where, "PEM certificates and nothing else", repr(rest[:24]))
         try:
-            body = b"".join(rest[len(head) : end].split())
+            body = rest[len(head) : end].translate(None, _PEM_SPACE)
             out.append(binascii.a2b_base64(body, strict_mode=True))
+            if binascii.b2a_base64(out[-1], newline=False) != body:
+                raise ValueError
         except ValueError:
             raise _bad(where, "base64 inside PEM", repr(body[:24])) from None
-        rest = rest[end + len(tail) :].strip()
+        rest = rest[end + len(tail) :].strip(_PEM_SPACE)
     if not out:
         raise _bad(where, "at least one PEM certificate", "none")
     return tuple(out)

@@ -1,0 +1,240 @@
+"""The PCK chain: leaf, PCK CA, root. Built anew from whatever order it came in, and judged part by part.
+
+What must stay true: only the SHA-256 of the whole root certificate makes it a root; signatures (`problem`),
+names and flags (`names`), dates and revocation are four questions, so that a result can answer each.
+
+Source: Intel SGX PCK Certificate and CRL Profile Specification, section 1.3; RFC 5280, section 6.1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from verifiers.crypto import ecdsa, x509
+from verifiers.crypto.x509 import Certificate
+from verifiers.dcap import pck as pck_extension
+from verifiers.dcap import roots
+from verifiers.dcap.pck import Pck
+from verifiers.dcap.quote import PCK_CHAIN, PCK_LEAF, Quote
+from verifiers.errors import EndorsementFormatError, Reason
+from verifiers.model import AnchorSet, Endorsements
+
+ROOT_CN = "Intel SGX Root CA"
+LEAF_CN = "Intel SGX PCK Certificate"
+CA_OF = {"Intel SGX PCK Platform CA": "platform", "Intel SGX PCK Processor CA": "processor"}
+MAX_CANDIDATES = 16
+"""PCK certificates tried when the quote brings none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    reason: Reason
+    found: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PckChain:
+    """A PCK leaf with what could be found of its issuers.
+
+    problem: why signatures do not lead from the leaf to a pinned root; None when they do. names: what is
+    wrong with names, CA flags, path length, key usage and critical extensions. ca_trusted: the CA, whatever
+    the leaf, was issued by a pinned root. simulated: the root is the simulator's, accepted or not.
+    """
+
+    leaf: Certificate
+    pck: Pck | None
+    ca: Certificate | None
+    root: Certificate | None
+    problem: Problem | None
+    names: tuple[str, ...]
+    ca_trusted: bool
+    simulated: bool
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        return tuple(c for c in (self.leaf, self.ca, self.root) if c is not None)
+
+
+def find(quote: Quote, endorsements: Endorsements) -> PckChain | Problem:
+    """The chain of the PCK that certified this quote's QE: from the quote (certification data type 5), else
+    from the endorsements. A Problem means that there is no leaf to look at."""
+    data = quote.signature_data
+    if data.certification_type != PCK_CHAIN:
+        return _from_endorsements(quote, endorsements)
+    digest = hashlib.sha256(data.certification_data).digest()
+    key = ("dcap.pck-chain", endorsements.anchors.value, digest)
+    cached = endorsements.cache.get(key)
+    if isinstance(cached, PckChain):
+        return cached
+    chain = _from_quote(data.certification_data, endorsements.anchors)
+    if isinstance(chain, PckChain) and chain.problem is None and not chain.names:
+        endorsements.cache.put(key, chain)
+    return chain
+
+
+def leaf_of(quote: Quote) -> tuple[Certificate, Pck] | None:
+    """The PCK leaf inside the quote, *unverified*, for saying what collateral is needed; None without one."""
+    if quote.signature_data.certification_type not in (PCK_CHAIN, PCK_LEAF):
+        return None
+    try:
+        certificates, _ = _parse_all(_split(quote.signature_data.certification_data, limit=3))
+        leaves = [c for c in certificates if pck_extension.EXTENSION in c.extensions]
+        return (leaves[0], pck_extension.read(leaves[0], "PCK")) if len(leaves) == 1 else None
+    except EndorsementFormatError:
+        return None
+
+
+def leaf_problems(leaf: Certificate, issuer: Certificate, common_name: str) -> Iterator[str]:
+    """What is wrong with an end-entity certificate beside its signature and dates."""
+    if leaf.subject_cn != common_name:
+        yield f"subject {leaf.subject_cn!r}, not {common_name!r}"
+    if leaf.issuer != issuer.subject:
+        yield f"issuer of {leaf.subject_cn!r} is not the subject of {issuer.subject_cn!r}"
+    if leaf.is_ca or leaf.may_sign_certificates or leaf.may_sign_crls:
+        yield f"{leaf.subject_cn!r} may sign certificates or CRLs"
+    yield from _critical(leaf)
+
+
+def _from_quote(data: bytes, anchors: AnchorSet) -> PckChain | Problem:
+    try:
+        encoded = _split(data, limit=3)
+    except EndorsementFormatError as error:
+        return Problem(Reason.CERTIFICATE_MALFORMED, f"{error.where}: {error.found}")
+    certificates, unreadable = _parse_all(encoded)
+    leaves = [c for c in certificates if pck_extension.EXTENSION in c.extensions]
+    if len(leaves) != 1:
+        found = unreadable or (f"{len(leaves)} certificates with the SGX extension",)
+        return Problem(Reason.CERTIFICATE_MALFORMED, found[0])
+    rest = [c for c in certificates if c is not leaves[0]]
+    self_issued = [c for c in rest if c.subject == c.issuer]
+    root = self_issued[0] if len(self_issued) == 1 else None
+    others = [c for c in rest if c is not root]
+    problem = None
+    if unreadable:
+        problem = Problem(Reason.CERTIFICATE_MALFORMED, unreadable[0])
+    elif len(encoded) != 3 or root is None:
+        problem = Problem(Reason.DCAP_CHAIN, f"{len(encoded)} certificates, {len(self_issued)} self-issued")
+    return _judge(leaves[0], others[0] if len(others) == 1 else None, root, anchors, problem)
+
+
+def _from_endorsements(quote: Quote, endorsements: Endorsements) -> PckChain | Problem:
+    """Certification data without a chain: the PCK must have come along and have signed the QE report."""
+    data = quote.signature_data
+    pool, _ = _parse_all(endorsements.certificates)
+    leaves = [c for c in pool if pck_extension.EXTENSION in c.extensions][:MAX_CANDIDATES]
+    if data.certification_type == PCK_LEAF:
+        try:
+            leaves, _ = _parse_all(_split(data.certification_data, limit=1))
+        except EndorsementFormatError as error:
+            return Problem(Reason.CERTIFICATE_MALFORMED, f"{error.where}: {error.found}")
+    else:
+        leaves = [c for c in leaves if signed_qe_report(quote, c)]
+    if not leaves:
+        return Problem(
+            Reason.DCAP_PCK_MISSING,
+            f"certification data type {data.certification_type}, and no PCK certificate that fits",
+        )
+    leaf, pins = leaves[0], roots.PINS[endorsements.anchors]
+    cas = [c for c in pool if c.subject == leaf.issuer and x509.issued_by(leaf, c.public_key)]
+    known = [c for c in pool if c.sha256 in pins or c.sha256 == roots.SIMULATED]
+    root = next((r for r in known for ca in cas if x509.issued_by(ca, r.public_key)), None)
+    return _judge(leaf, cas[0] if cas else None, root, endorsements.anchors, None)
+
+
+def signed_qe_report(quote: Quote, leaf: Certificate) -> bool:
+    """Whether the key of `leaf` signed the QE report."""
+    data = quote.signature_data
+    key = leaf.public_key
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return False
+    r = int.from_bytes(data.qe_report_signature[:32], "big")
+    s = int.from_bytes(data.qe_report_signature[32:], "big")
+    return ecdsa.verify_p256_sha256(key, r, s, data.qe_report.raw)
+
+
+def _judge(
+    leaf: Certificate,
+    ca: Certificate | None,
+    root: Certificate | None,
+    anchors: AnchorSet,
+    problem: Problem | None,
+) -> PckChain:
+    pck: Pck | None = None
+    try:
+        pck = pck_extension.read(leaf, "PCK")
+    except EndorsementFormatError as error:
+        problem = problem or Problem(Reason.CERTIFICATE_MALFORMED, f"{error.where}: {error.found}")
+    pinned = root is not None and root.sha256 in roots.PINS[anchors]
+    simulated = root is not None and root.sha256 == roots.SIMULATED
+    ca_trusted = bool(pinned and root and ca and x509.issued_by(ca, root.public_key))
+    return PckChain(
+        leaf=leaf,
+        pck=pck,
+        ca=ca,
+        root=root,
+        problem=problem or _signature_problem(leaf, ca, root, pinned, simulated),
+        names=tuple(_name_problems(leaf, ca, root)),
+        ca_trusted=ca_trusted,
+        simulated=simulated,
+    )
+
+
+def _signature_problem(
+    leaf: Certificate, ca: Certificate | None, root: Certificate | None, pinned: bool, simulated: bool
+) -> Problem | None:
+    if ca is None or root is None:
+        return Problem(Reason.DCAP_CHAIN, f"no {'PCK CA' if ca is None else 'root'} certificate")
+    if not pinned:
+        if simulated:
+            return Problem(Reason.SIMULATED, "the simulator's root")
+        return Problem(Reason.DCAP_CHAIN, f"root {root.sha256[:16]}…, which is not pinned")
+    if not x509.issued_by(ca, root.public_key):
+        return Problem(Reason.DCAP_CHAIN, f"{ca.subject_cn!r} is not signed by the root")
+    if not x509.issued_by(leaf, ca.public_key):
+        return Problem(Reason.DCAP_CHAIN, f"the PCK certificate is not signed by {ca.subject_cn!r}")
+    return None
+
+
+def _name_problems(leaf: Certificate, ca: Certificate | None, root: Certificate | None) -> Iterator[str]:
+    if ca is None or root is None:
+        yield "incomplete chain"
+        return
+    yield from leaf_problems(leaf, ca, LEAF_CN)
+    if ca.subject_cn not in CA_OF:
+        yield f"subject of the CA is {ca.subject_cn!r}"
+    if root.subject_cn != ROOT_CN:
+        yield f"subject of the root is {root.subject_cn!r}"
+    if ca.issuer != root.subject or root.issuer != root.subject:
+        yield "issuer of the CA is not the subject of the root"
+    for certificate, below in ((ca, 0), (root, 1)):
+        if not (certificate.is_ca and certificate.may_sign_certificates and certificate.may_sign_crls):
+            yield f"{certificate.subject_cn!r} may not sign certificates and CRLs"
+        if certificate.path_length is not None and certificate.path_length < below:
+            yield f"path length of {certificate.subject_cn!r} is {certificate.path_length}"
+        yield from _critical(certificate)
+
+
+def _critical(certificate: Certificate) -> Iterator[str]:
+    for oid, (critical, _) in certificate.extensions.items():
+        if critical and oid != pck_extension.EXTENSION:
+            yield f"critical extension {oid} in {certificate.subject_cn!r}"
+
+
+def _split(data: bytes, *, limit: int) -> tuple[bytes, ...]:
+    return x509.split_pem(data, "certification data", limit=limit)
+
+
+def _parse_all(encoded: Sequence[bytes]) -> tuple[list[Certificate], tuple[str, ...]]:
+    """Every certificate that can be read, and a line about each that cannot."""
+    certificates: list[Certificate] = []
+    unreadable: list[str] = []
+    for index, raw in enumerate(encoded):
+        try:
+            certificates.append(x509.parse(raw, f"certificate {index + 1}"))
+        except EndorsementFormatError as error:
+            unreadable.append(f"{error.where}: {error.found}")
+    return certificates, tuple(unreadable)

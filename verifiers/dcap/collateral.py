@@ -1,0 +1,301 @@
+"""Which TCB info, QE identity and CRLs count: signed under the pinned root, about this platform, valid now.
+
+What must stay true: collateral is judged under the *same* root as the PCK chain, so simulated collateral can
+never vouch for real evidence or the other way round; a CRL is verified with the key of a CA that was itself
+verified, never found by name alone; what was verified may be remembered, its dates are looked at every time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from verifiers.crypto import crl as crl_codec
+from verifiers.crypto import ecdsa, x509
+from verifiers.crypto.crl import Crl
+from verifiers.crypto.x509 import Certificate
+from verifiers.dcap import chain, identity, tcbinfo
+from verifiers.dcap.document import Signed
+from verifiers.dcap.identity import EnclaveIdentity
+from verifiers.dcap.tcbinfo import TcbInfo
+from verifiers.errors import EndorsementFormatError, Reason
+from verifiers.model import Endorsements, TeeKind
+
+SIGNER_CN = "Intel SGX TCB Signing"
+
+T = TypeVar("T", TcbInfo, EnclaveIdentity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document(Generic[T]):
+    """A document whose signature holds. signers: every certificate whose key verifies it (the same key has
+    been certified more than once)."""
+
+    value: T
+    sha256: str
+    signers: tuple[Certificate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf(Generic[T]):
+    """All documents of one kind that were given, sorted by what is wrong with them.
+
+    verified: about this platform and signed. forged: about this platform, signature wrong. unsigned: about
+    this platform, and no signing certificate to judge by. others: about something else, and why.
+    """
+
+    verified: tuple[Document[T], ...]
+    forged: int
+    unsigned: int
+    others: tuple[tuple[Reason, str], ...]
+    malformed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crls:
+    """CRLs of one issuer. forged: name the issuer but are not signed by its key."""
+
+    verified: tuple[Crl, ...]
+    forged: int
+    malformed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collateral:
+    tcb_infos: Shelf[TcbInfo]
+    identities: Shelf[EnclaveIdentity]
+    root_crls: Crls
+    pck_crls: Crls
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Why there is nothing to use. definite: what was given is wrong, rather than missing or out of date."""
+
+    reason: Reason
+    found: str
+    definite: bool
+
+
+def resolve(
+    endorsements: Endorsements,
+    root: Certificate,
+    ca: Certificate | None,
+    tee: TeeKind,
+    fmspc: bytes | None,
+) -> Collateral:
+    """Sort and verify everything that was given, without looking at any date.
+
+    root: pinned. ca: the PCK CA, issued by it, or None when there is none to trust. fmspc: None when unknown.
+    """
+    key = (
+        "dcap.collateral",
+        endorsements.anchors.value,
+        root.sha256,
+        ca.sha256 if ca else None,
+        tee.value,
+        fmspc,
+        *(_digests(endorsements)),
+    )
+    cached = endorsements.cache.get(key)
+    if isinstance(cached, Collateral):
+        return cached
+    signers = _signers(endorsements.certificates, root)
+    out = Collateral(
+        tcb_infos=_shelve(
+            endorsements.tcb_infos,
+            tcbinfo.parse,
+            "TCB info",
+            signers,
+            lambda info: _not_about(info, tee, fmspc),
+        ),
+        identities=_shelve(
+            endorsements.qe_identities,
+            identity.parse,
+            "QE identity",
+            signers,
+            lambda found: _not_for(found, tee),
+        ),
+        root_crls=_crls(endorsements.crls, root),
+        pck_crls=_crls(endorsements.crls, ca) if ca else Crls(verified=(), forged=0, malformed=()),
+    )
+    if (
+        out.tcb_infos.verified
+        and out.identities.verified
+        and out.root_crls.verified
+        and out.pck_crls.verified
+    ):
+        endorsements.cache.put(key, out)
+    return out
+
+
+def choose(shelf: Shelf[T], missing: Reason, now: datetime) -> Document[T] | Lack:
+    """The document that counts at `now`: of the current ones the one with the highest evaluation number, then
+    the latest."""
+    current = [d for d in shelf.verified if d.value.window.contains(now)]
+    if current:
+        return max(current, key=lambda d: (d.value.evaluation_number, d.value.window.issued))
+    if shelf.verified:
+        ended = [d.value.window.next_update for d in shelf.verified if d.value.window.next_update <= now]
+        if ended:
+            return Lack(Reason.COLLATERAL_EXPIRED, f"nextUpdate {_time(max(ended))}", False)
+        first = min(d.value.window.issued for d in shelf.verified)
+        return Lack(Reason.COLLATERAL_NOT_YET_VALID, f"issueDate {_time(first)}", False)
+    if shelf.forged:
+        return Lack(Reason.COLLATERAL_SIGNATURE, f"{shelf.forged} with a wrong signature", True)
+    if shelf.unsigned:
+        return Lack(Reason.DCAP_TCB_CHAIN_MISSING, f"no {SIGNER_CN!r} certificate under the root", False)
+    if shelf.malformed:
+        return Lack(Reason.COLLATERAL_MALFORMED, shelf.malformed[0], True)
+    if len(shelf.others) == 1:
+        # One document was meant for this evidence, and it is the wrong one.
+        return Lack(*shelf.others[0], True)
+    return Lack(missing, ", ".join(text for _, text in shelf.others[:8]) or "none given", False)
+
+
+def choose_crl(crls: Crls, missing: Reason, now: datetime) -> Crl | Lack:
+    """The newest CRL that is valid at `now`."""
+    current = [c for c in crls.verified if c.current_at(now)]
+    if current:
+        return max(current, key=lambda c: (c.this_update, c.number))
+    if crls.verified:
+        ended = [c.next_update for c in crls.verified if c.next_update <= now]
+        if ended:
+            return Lack(Reason.CRL_EXPIRED, f"nextUpdate {_time(max(ended))}", False)
+        first = min(c.this_update for c in crls.verified)
+        return Lack(Reason.CRL_NOT_YET_VALID, f"thisUpdate {_time(first)}", False)
+    if crls.forged:
+        return Lack(Reason.CRL_SIGNATURE, "the issuer's name, but not its signature", True)
+    if crls.malformed:
+        return Lack(Reason.CRL_MALFORMED, crls.malformed[0], True)
+    return Lack(missing, "none given", False)
+
+
+def revoked(crls: Crls, serial: int, now: datetime) -> bool:
+    """Whether a CRL that is or was valid lists `serial`. Old lists still tell the truth about entries."""
+    return any(serial in c.revoked for c in crls.verified if c.this_update <= now)
+
+
+def pinned_root(endorsements: Endorsements, pins: frozenset[str]) -> Certificate | None:
+    """A pinned root among the certificates given, to judge collateral when the chain itself brings none."""
+    for raw in endorsements.certificates:
+        if hashlib.sha256(raw).hexdigest() in pins:
+            return x509.parse(raw, "root")
+    return None
+
+
+def _signers(certificates: Sequence[bytes], root: Certificate) -> tuple[Certificate, ...]:
+    out: list[Certificate] = []
+    for raw in certificates:
+        try:
+            cert = x509.parse(raw, "certificate")
+        except EndorsementFormatError:
+            # Not needed as long as another one signs; without one the documents count as unsigned.
+            continue
+        if cert.subject_cn != SIGNER_CN or any(cert.sha256 == known.sha256 for known in out):
+            continue
+        if not any(chain.leaf_problems(cert, root, SIGNER_CN)) and x509.issued_by(cert, root.public_key):
+            out.append(cert)
+    return tuple(out)
+
+
+def _shelve(
+    raws: Sequence[bytes],
+    parse: Callable[[bytes, str], tuple[T, Signed]],
+    what: str,
+    signers: tuple[Certificate, ...],
+    about: Callable[[T], tuple[Reason, str] | None],
+) -> Shelf[T]:
+    verified: list[Document[T]] = []
+    others: list[tuple[Reason, str]] = []
+    malformed: list[str] = []
+    forged = unsigned = 0
+    for index, raw in enumerate(dict.fromkeys(raws)):
+        try:
+            value, signed = parse(raw, f"{what} {index + 1}")
+        except EndorsementFormatError as error:
+            malformed.append(f"{error.where}: {error.found}")
+            continue
+        wrong = about(value)
+        if wrong is not None:
+            others.append(wrong)
+        elif not signers:
+            unsigned += 1
+        elif fitting := tuple(_verifying(signed, signers)):
+            verified.append(Document(value=value, sha256=signed.sha256, signers=fitting))
+        else:
+            forged += 1
+    return Shelf(
+        verified=tuple(verified),
+        forged=forged,
+        unsigned=unsigned,
+        others=tuple(others),
+        malformed=tuple(malformed),
+    )
+
+
+def _verifying(signed: Signed, signers: Sequence[Certificate]) -> Iterator[Certificate]:
+    outcome: dict[bytes, bool] = {}
+    for signer in signers:
+        key = signer.public_key
+        if signer.spki not in outcome:
+            outcome[signer.spki] = isinstance(key, ec.EllipticCurvePublicKey) and ecdsa.verify_p256_sha256(
+                key, signed.r, signed.s, signed.body
+            )
+        if outcome[signer.spki]:
+            yield signer
+
+
+def _not_about(info: TcbInfo, tee: TeeKind, fmspc: bytes | None) -> tuple[Reason, str] | None:
+    text = f"{info.tee.value.upper()} {info.fmspc.hex().upper()}"
+    if info.tee is not tee:
+        return Reason.DCAP_WRONG_TEE, text
+    return None if info.fmspc == fmspc else (Reason.DCAP_FMSPC_MISMATCH, text)
+
+
+def _not_for(found: EnclaveIdentity, tee: TeeKind) -> tuple[Reason, str] | None:
+    return None if found.tee is tee else (Reason.DCAP_WRONG_TEE, f"identity {found.id}")
+
+
+def _crls(raws: Sequence[bytes], issuer: Certificate) -> Crls:
+    verified: list[Crl] = []
+    malformed: list[str] = []
+    forged = 0
+    for index, raw in enumerate(dict.fromkeys(raws)):
+        try:
+            unverified = crl_codec.parse(raw, f"CRL {index + 1}")
+        except EndorsementFormatError as error:
+            malformed.append(f"{error.where}: {error.found}")
+            continue
+        if unverified.issuer != issuer.subject:
+            continue
+        crl = (
+            crl_codec.verify(unverified, issuer.subject, issuer.public_key) if issuer.may_sign_crls else None
+        )
+        if crl is None:
+            forged += 1
+        else:
+            verified.append(crl)
+    return Crls(verified=tuple(verified), forged=forged, malformed=tuple(malformed))
+
+
+def _digests(endorsements: Endorsements) -> Iterator[bytes]:
+    """SHA-256 of everything, with the number of each kind, so that kinds cannot be mistaken."""
+    for group in (
+        endorsements.certificates,
+        endorsements.crls,
+        endorsements.tcb_infos,
+        endorsements.qe_identities,
+    ):
+        yield len(group).to_bytes(4, "big")
+        for raw in group:
+            yield hashlib.sha256(raw).digest()
+
+
+def _time(when: datetime) -> str:
+    return when.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,84 @@
+"""Verify a TDX quote: the common DCAP steps, then what only a TD report has."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from verifiers.dcap import levels
+from verifiers.dcap.levels import TdxTcb
+from verifiers.dcap.quote import Quote
+from verifiers.dcap.tcbinfo import Module
+from verifiers.dcap.verify import Examined, check, examine, finish
+from verifiers.errors import Reason
+from verifiers.model import Binding, Check, Endorsements, Verification
+from verifiers.tdx import abi, attributes, claims
+from verifiers.tdx.abi import TdReport
+
+_ABI = "Intel TDX Module 1.5 ABI, TDREPORT"
+
+
+def verify(quote: Quote, endorsements: Endorsements, binding: Binding, now: datetime) -> Verification:
+    """Everything that can be found out about a TDX quote at `now` (aware, UTC).
+
+    quote: a TDX quote; anything else is a programming error (EvidenceFormatError from `abi.parse`). Bad
+    signatures, collateral and TCB levels are checks in the result, never exceptions. DEBUG, MIGRATABLE and
+    the other named attributes are claims, which the platform baseline judges.
+    """
+    report = abi.parse(quote)
+    tdx = TdxTcb(
+        svn=report.tee_tcb_svn,
+        svn2=report.tee_tcb_svn2,
+        mr_signer_seam=report.mr_signer_seam,
+        seam_attributes=report.seam_attributes,
+    )
+    found = examine(quote, tdx, endorsements, now)
+    found.checks += [_attributes(report), _xfam(report), _seam(tdx, found)]
+    return finish(
+        quote, found, claims.claims(quote, report, found, now), report.report_data, endorsements, binding, now
+    )
+
+
+def _attributes(report: TdReport) -> Check:
+    problem = attributes.attribute_problem(report.attribute_bits, has_extension=report.extension is not None)
+    return check(
+        "tdx.attributes",
+        problem is None,
+        "TDATTRIBUTES with known bits only",
+        problem or f"{report.attribute_bits:#x}",
+        "Intel TDX Module 1.5 ABI, ATTRIBUTES",
+        Reason.TDX_ATTRIBUTES,
+    )
+
+
+def _xfam(report: TdReport) -> Check:
+    problem = attributes.xfam_problem(report.xfam_bits)
+    return check(
+        "tdx.xfam",
+        problem is None,
+        "XFAM with x87 and SSE, and known bits only",
+        problem or f"{report.xfam_bits:#x}",
+        "Intel TDX Module 1.5 ABI, XFAM",
+        Reason.TDX_XFAM,
+    )
+
+
+def _seam(tdx: TdxTcb, found: Examined) -> Check:
+    """The module's signer and attributes: from TCB info where it names them, else Intel's own, all zero."""
+    module = Module(mr_signer=bytes(48), attributes=bytes(8), attributes_mask=b"\xff" * 8)
+    if found.tcb_info is not None:
+        info = found.tcb_info.value
+        identity = levels.module_identity(info, tdx.svn[1])
+        module = (identity.module if identity else info.module) or module
+    ok = levels.fits(module, tdx)
+    return check(
+        "tdx.seam",
+        ok,
+        f"MRSIGNERSEAM {_short(module.mr_signer)}, SEAMATTRIBUTES {module.attributes.hex()}",
+        f"{_short(tdx.mr_signer_seam)}, {tdx.seam_attributes.hex()}",
+        _ABI,
+        Reason.TDX_SEAM,
+    )
+
+
+def _short(value: bytes) -> str:
+    return f"{value[:8].hex()}…" if any(value) else "zero"
