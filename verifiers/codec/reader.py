@@ -50,15 +50,16 @@ class Reader:
         return len(self._raw) - self._at
 
     def take(self, size: int, name: str) -> bytes:
-        if size > self.left:
+        start, end = self._at, self._at + size
+        if end > len(self._raw):
             raise EvidenceFormatError(
                 Reason.BAD_LENGTH,
                 f"{self._what}.{name}",
                 expected=f"{size} bytes at offset {self._at}",
                 found=f"{self.left} bytes left",
             )
-        start, self._at = self._at, self._at + size
-        return self._raw[start : self._at]
+        self._at = end
+        return self._raw[start:end]
 
     def u16(self, name: str) -> int:
         return int.from_bytes(self.take(2, name), "little")

@@ -34,9 +34,10 @@ T = TypeVar("T", TcbInfo, EnclaveIdentity)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document(Generic[T]):
     """A document whose signature holds. signers: every certificate whose key verifies it (the same key has
-    been certified more than once)."""
+    been certified more than once). label: what it is, for people."""
 
     value: T
+    label: str
     sha256: str
     signers: tuple[Certificate, ...]
 
@@ -100,7 +101,7 @@ def resolve(
         ca.sha256 if ca else None,
         tee.value,
         fmspc,
-        *(_digests(endorsements)),
+        _digest(endorsements),
     )
     cached = endorsements.cache.get(key)
     if isinstance(cached, Collateral):
@@ -227,7 +228,8 @@ def _shelve(
         elif not signers:
             unsigned += 1
         elif fitting := tuple(_verifying(signed, signers)):
-            verified.append(Document(value=value, sha256=signed.sha256, signers=fitting))
+            label = f"evaluation {value.evaluation_number} of {_time(value.window.issued)}"
+            verified.append(Document(value=value, label=label, sha256=signed.sha256, signers=fitting))
         else:
             forged += 1
     return Shelf(
@@ -284,17 +286,20 @@ def _crls(raws: Sequence[bytes], issuer: Certificate) -> Crls:
     return Crls(verified=tuple(verified), forged=forged, malformed=tuple(malformed))
 
 
-def _digests(endorsements: Endorsements) -> Iterator[bytes]:
-    """SHA-256 of everything, with the number of each kind, so that kinds cannot be mistaken."""
+def _digest(endorsements: Endorsements) -> bytes:
+    """SHA-256 over everything given: each kind with its number, each piece with its length, so that no two
+    sets of endorsements look the same."""
+    out = hashlib.sha256()
     for group in (
         endorsements.certificates,
         endorsements.crls,
         endorsements.tcb_infos,
         endorsements.qe_identities,
     ):
-        yield len(group).to_bytes(4, "big")
+        out.update(len(group).to_bytes(8, "big"))
         for raw in group:
-            yield hashlib.sha256(raw).digest()
+            out.update(len(raw).to_bytes(8, "big") + raw)
+    return out.digest()
 
 
 def _time(when: datetime) -> str:

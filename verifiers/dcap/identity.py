@@ -92,4 +92,4 @@ def level_of(levels: Sequence[SvnLevel], isv_svn: int) -> SvnLevel | None:
 
 
 def _masked(value: bytes, mask: bytes) -> bytes:
-    return bytes(v & m for v, m in zip(value, mask, strict=True))
+    return (int.from_bytes(value, "little") & int.from_bytes(mask, "little")).to_bytes(len(mask), "little")

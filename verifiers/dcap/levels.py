@@ -7,6 +7,7 @@ level is NotSupported, which is a refusal and not an OutOfDate.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,7 +99,6 @@ def evaluate(
     """
     qe_level = level_of(qe_levels, qe_svn)
     qe_status = qe_level.status if qe_level else Status.NOT_SUPPORTED
-    short = tuple(_short(info, platform, tdx, qe_levels, qe_svn))
     sgx_level, level = _match(info, platform, tdx)
 
     def refuse(status: Status, reason: Reason, module: _ModuleTcb | None = None) -> Evaluation:
@@ -114,7 +114,7 @@ def evaluate(
             advisory_ids=_union((*contributing, qe_level)) if contributing else (),
             date=min((x.date for x in contributing), default=None),
             qe_date=qe_level.date if qe_level else None,
-            short=short,
+            short=tuple(_short(info, platform, tdx, qe_levels, qe_svn)),
         )
 
     if sgx_level is None or level is None:
@@ -148,7 +148,7 @@ def evaluate(
         advisory_ids=_union((*contributing, qe_level)),
         date=min(x.date for x in contributing),
         qe_date=qe_level.date,
-        short=() if status is Status.UP_TO_DATE else short,
+        short=() if status is Status.UP_TO_DATE else tuple(_short(info, platform, tdx, qe_levels, qe_svn)),
     )
 
 
@@ -180,7 +180,8 @@ def _first_component(tdx: TdxTcb) -> int:
 
 
 def _reaches(has: Sequence[int], needs: Sequence[int]) -> bool:
-    return all(h >= n for h, n in zip(has, needs, strict=True))
+    # Equal lengths by construction: 16 components on either side, less the same start.
+    return all(map(operator.ge, has, needs))
 
 
 def _module_tcb(info: TcbInfo, tdx: TdxTcb) -> _ModuleTcb | Reason:
@@ -207,8 +208,12 @@ def fits(module: Module, tdx: TdxTcb) -> bool:
     return (
         tdx.mr_signer_seam == module.mr_signer
         and tdx.seam_attributes == module.attributes
-        and all(a & ~m == 0 for a, m in zip(tdx.seam_attributes, module.attributes_mask, strict=True))
+        and not _number(tdx.seam_attributes) & ~_number(module.attributes_mask)
     )
+
+
+def _number(raw: bytes) -> int:
+    return int.from_bytes(raw, "little")
 
 
 def _converge(status: Status, other: Status) -> Status:
@@ -261,7 +266,7 @@ def _short(
 ) -> Iterator[TcbShort]:
     """What is below the UpToDate level that lacks least; without such a level, below the highest one."""
     wanted = [level for level in info.levels if level.status is Status.UP_TO_DATE] or info.levels[:1]
-    yield from min((tuple(_short_of(level, platform, tdx)) for level in wanted), key=len)
+    yield from _short_of(min(wanted, key=lambda level: _distance(level, platform, tdx)), platform, tdx)
     if tdx is not None and tdx.svn[1] > 0:
         identity = module_identity(info, tdx.svn[1])
         if identity is not None:
@@ -273,6 +278,15 @@ def _short(
                 f"{raised_by}, then relaunch the guest",
             )
     yield from _short_svn("quoting enclave", qe_svn, qe_levels, "platform software (DCAP)")
+
+
+def _distance(level: TcbLevel, platform: Platform, tdx: TdxTcb | None) -> int:
+    """How many components are below `level`."""
+    count = sum(map(operator.lt, platform.components, level.sgx_svns)) + (platform.pce_svn < level.pce_svn)
+    if tdx is not None:
+        start = _first_component(tdx)
+        count += sum(map(operator.lt, tdx.svn[start:], level.tdx_svns[start:]))
+    return count
 
 
 def _short_of(level: TcbLevel, platform: Platform, tdx: TdxTcb | None) -> Iterator[TcbShort]:

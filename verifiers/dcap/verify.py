@@ -370,7 +370,7 @@ def _tcb_info(
     ok = info.pce_id == pck.pce_id
     if ok:
         out.tcb_info = chosen
-    found = f"evaluation {info.evaluation_number} of {info.window.issued.isoformat()}"
+    found = chosen.label
     if not ok:
         found = f"PCEID {info.pce_id.hex()}, the platform has {pck.pce_id.hex()}"
     out.checks.append(check(name, ok, expected, found, _TCB_INFO, Reason.DCAP_PCEID_MISMATCH))
@@ -396,7 +396,7 @@ def _identity(out: Examined, quote: Quote, collateral: Collateral | None, now: d
     out.identity = chosen
     out.used["qe_identity"] = chosen.sha256
     out.ends.append(identity.window.next_update)
-    found = f"{identity.id}, evaluation {identity.evaluation_number} of {identity.window.issued.isoformat()}"
+    found = f"{identity.id}, {chosen.label}"
     out.checks.append(Check(name, Outcome.PASSED, expected, found, _IDENTITY))
     report = quote.signature_data.qe_report
     level = identities.level_of(identity.levels, report.svn)
