@@ -70,7 +70,11 @@ def main() -> int:
             timeout=share + 120,
         )
         runs = next(
-            (line.split(":")[-1].strip() for line in child.stderr.splitlines() if "number_of_executed" in line),
+            (
+                line.split(":")[-1].strip()
+                for line in child.stderr.splitlines()
+                if "number_of_executed" in line
+            ),
             "?",
         )
         ok = child.returncode == 0 and runs != "?"

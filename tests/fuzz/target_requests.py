@@ -1,0 +1,23 @@
+"""Any body is a request or refused by one of our errors."""
+
+from __future__ import annotations
+
+from gateway.errors import GatewayError
+from gateway.protocol import native
+from verifiers.errors import AttestationError
+
+
+def seeds() -> list[bytes]:
+    return [
+        b'{"evidence":{"type":"sev-snp","report":"AAAA"},"runtime_data":"e30","release":["a/b"]}',
+        b'{"nonce":"AA","key":{"kty":"EC","crv":"P-256","x":"AA","y":"AA"},"aud":"https://a","tenant":"default"}',
+        b"{}",
+    ]
+
+
+def target(data: bytes) -> None:
+    for parse in (native.parse_attest, native.parse_release, native.parse_verify, native.parse_runtime_data):
+        try:
+            parse(data)
+        except (AttestationError, GatewayError) as error:
+            assert error.reason
