@@ -1,0 +1,1 @@
+"""The `sealgate` command: one module for each subcommand."""
