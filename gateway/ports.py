@@ -41,7 +41,13 @@ class NonceStore(Protocol):
         ...
 
     def prune(self, now: datetime) -> int:
-        """Forget records that expired before `now`; how many."""
+        """Forget records that expired at or before `now`; how many. What may have been forgotten is never
+        accepted again, also not after the clock was set back."""
+        ...
+
+    def epoch(self) -> int:
+        """A number below 2**32 that changes whenever records may have been lost: after a full stop of the
+        gateway, and so after a restored backup. A challenge of another epoch is void."""
         ...
 
 
@@ -137,6 +143,10 @@ class CollateralStore(Protocol):
         """(generation, everything held). The generation grows with every change."""
         ...
 
+    def generation(self) -> int:
+        """Cheap: to see whether what `all` gave is still everything."""
+        ...
+
 
 class CollateralSource(Protocol):
     def get(self, needs: Sequence[Need]) -> Mapping[str, Sequence[bytes]]:
@@ -209,6 +219,38 @@ class LedgerUnavailable(Exception):
     """The entry is not durable. Nothing may be released on the strength of it."""
 
 
+# --- administrators ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAdministrator:
+    """Somebody who may administrate. tenant: "" administrates the whole gateway. token_sha256: 32 bytes;
+    the token itself is nowhere. role: "owner" for now. revoked: None while it counts."""
+
+    id: str
+    tenant: str
+    role: str
+    token_sha256: bytes
+    created: datetime
+    revoked: datetime | None
+
+
+class AdministratorStore(Protocol):
+    def add(self, administrator: StoredAdministrator) -> bool:
+        """Durable when it returns True; False when that id exists already."""
+        ...
+
+    def get(self, administrator_id: str) -> StoredAdministrator | None: ...
+
+    def list(self) -> Sequence[StoredAdministrator]:
+        """All, revoked ones included, oldest first."""
+        ...
+
+    def revoke(self, administrator_id: str, at: datetime) -> bool:
+        """False when there is none that still counts."""
+        ...
+
+
 # --- keys --------------------------------------------------------------------------------------
 
 
@@ -216,7 +258,8 @@ class Keys(Protocol):
     """Key material, in files of mode 0600 outside the database's folder. Never logged, never in a repr."""
 
     def seal(self, plaintext: bytes, associated: bytes) -> tuple[str, bytes]:
-        """AES-256-GCM under the current key-encryption key: (key id, nonce ‖ ciphertext ‖ tag)."""
+        """AES-256-GCM under the current key-encryption key: (key id, nonce ‖ ciphertext ‖ tag). The key id is
+        bound too, beside `associated`."""
         ...
 
     def open(self, key_id: str, sealed: bytes, associated: bytes) -> bytes:

@@ -1,0 +1,82 @@
+"""`AppraisalStore` on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.errors import GatewayError, GatewayReason
+from gateway.ports import StoredAppraisal
+from gateway.store.columns import from_micros, to_micros
+from gateway.store.connection import Connection
+from gateway.store.database import Database
+
+_INSERT = """
+    INSERT INTO appraisal
+        (jti, tenant, created, expires, releasable, verdict, evidence, runtime_data, record)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+_GET = """
+    SELECT jti, tenant, created, expires, releasable, verdict, evidence, runtime_data, record
+    FROM appraisal WHERE tenant = ? AND jti = ?
+"""
+_RECENT = """
+    SELECT jti, tenant, created, expires, releasable, verdict, evidence, runtime_data, record
+    FROM appraisal WHERE tenant = ? ORDER BY created DESC, rowid DESC LIMIT ?
+"""
+
+
+def _appraisal(row: tuple[Any, ...]) -> StoredAppraisal:
+    return StoredAppraisal(
+        jti=row[0],
+        tenant=row[1],
+        created=from_micros(row[2]),
+        expires=from_micros(row[3]),
+        releasable=row[4] == 1,
+        verdict=row[5],
+        evidence=row[6],
+        runtime_data=row[7],
+        record=row[8],
+    )
+
+
+class SqliteAppraisals:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, appraisal: StoredAppraisal) -> None:
+        """Raises GatewayError(STORE_CONFLICT) when the jti exists, in whatever tenant."""
+        row = (
+            appraisal.jti,
+            appraisal.tenant,
+            to_micros(appraisal.created),
+            to_micros(appraisal.expires),
+            int(appraisal.releasable),
+            appraisal.verdict,
+            appraisal.evidence,
+            appraisal.runtime_data,
+            appraisal.record,
+        )
+
+        def insert(connection: Connection) -> None:
+            if connection.execute(_INSERT, row).rowcount != 1:
+                raise GatewayError(
+                    GatewayReason.STORE_CONFLICT,
+                    "this result exists already",
+                    where="appraisal",
+                    expected="a new jti",
+                    found="one that is in the store",
+                )
+
+        self._database.write(insert)
+
+    def get(self, tenant: str, jti: str) -> StoredAppraisal | None:
+        row = self._database.read(lambda connection: connection.execute(_GET, (tenant, jti)).fetchone())
+        return None if row is None else _appraisal(row)
+
+    def recent(self, tenant: str, limit: int) -> Sequence[StoredAppraisal]:
+        """Newest first."""
+        rows = self._database.read(
+            lambda connection: connection.execute(_RECENT, (tenant, max(limit, 0))).fetchall()
+        )
+        return tuple(map(_appraisal, rows))

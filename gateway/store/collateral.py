@@ -1,0 +1,81 @@
+"""`CollateralStore` on SQLite. Collateral is public and the vendors', so it belongs to tenant ""."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from gateway.ports import StoredCollateral
+from gateway.store.columns import from_micros, to_micros
+from gateway.store.connection import Connection
+from gateway.store.counters import increment, read_counter
+from gateway.store.database import Database
+
+_GENERATION = "collateral-generation"
+_CURRENT = """
+    SELECT id, sha256 FROM collateral
+    WHERE tenant = '' AND kind = ? AND key = ? AND superseded IS NULL
+"""
+_INSERT = """
+    INSERT INTO collateral (tenant, kind, key, sha256, source, imported) VALUES ('', ?, ?, ?, ?, ?)
+"""
+_ALL = """
+    SELECT kind, key, sha256, source, imported FROM collateral
+    WHERE superseded IS NULL ORDER BY kind, key
+"""
+_HELD_AT = """
+    SELECT kind, key, sha256, source, imported FROM collateral
+    WHERE imported <= ? AND (superseded IS NULL OR superseded > ?) ORDER BY kind, key
+"""
+
+
+def _collateral(row: tuple[Any, ...]) -> StoredCollateral:
+    return StoredCollateral(
+        kind=row[0], key=row[1], sha256=row[2], source=row[3], imported=from_micros(row[4])
+    )
+
+
+class SqliteCollateral:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, collateral: StoredCollateral) -> None:
+        """Supersedes what is held under the same (kind, key). The same bytes again change nothing.
+
+        Which of two objects is the newer one was decided before (the ratchet); here the last one counts.
+        """
+        imported = to_micros(collateral.imported)
+        name = (collateral.kind, collateral.key)
+
+        def replace(connection: Connection) -> None:
+            current = connection.execute(_CURRENT, name).fetchone()
+            if current is not None:
+                if current[1] == collateral.sha256:
+                    return
+                connection.execute(
+                    "UPDATE collateral SET superseded = ? WHERE id = ?", (imported, current[0])
+                )
+            connection.execute(_INSERT, (*name, collateral.sha256, collateral.source, imported))
+            increment(connection, _GENERATION)
+
+        self._database.write(replace)
+
+    def all(self) -> tuple[int, Sequence[StoredCollateral]]:
+        def read(connection: Connection) -> tuple[int, Sequence[StoredCollateral]]:
+            rows = connection.execute(_ALL).fetchall()
+            return read_counter(connection, _GENERATION) or 0, tuple(map(_collateral, rows))
+
+        return self._database.read(read)
+
+    def generation(self) -> int:
+        """Cheap: to see whether what `all` gave is still everything."""
+        return self._database.read(lambda connection: read_counter(connection, _GENERATION)) or 0
+
+    def held_at(self, moment: datetime) -> Sequence[StoredCollateral]:
+        """What `all` gave at that time, for replaying stored evidence."""
+        micros = to_micros(moment)
+        rows = self._database.read(
+            lambda connection: connection.execute(_HELD_AT, (micros, micros)).fetchall()
+        )
+        return tuple(map(_collateral, rows))

@@ -1,0 +1,24 @@
+"""Numbers that belong to the whole store: epochs and generations. Callers hold the transaction."""
+
+from __future__ import annotations
+
+from gateway.store.connection import Connection
+
+
+def read_counter(connection: Connection, name: str) -> int | None:
+    """None when it was never set."""
+    row = connection.execute("SELECT value FROM counter WHERE tenant = '' AND name = ?", (name,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def set_counter(connection: Connection, name: str, value: int) -> None:
+    connection.execute(
+        "INSERT INTO counter VALUES ('', ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
+
+
+def increment(connection: Connection, name: str) -> None:
+    connection.execute(
+        "INSERT INTO counter VALUES ('', ?, 1) ON CONFLICT DO UPDATE SET value = value + 1", (name,)
+    )

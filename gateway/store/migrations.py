@@ -1,0 +1,196 @@
+"""The schema, as numbered steps that only go forward.
+
+A step that was released is never edited: its digest is kept beside its number, and a store whose steps
+differ is refused. Every table but the two that describe the file itself (`store`, `schema_version`)
+has a tenant column; "" is the whole gateway. Times are whole microseconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.errors import GatewayError, GatewayReason
+from gateway.store.connection import Connection
+
+APPLICATION_ID = 0x53474154
+"""In the header of the file ("SGAT"), so that another program's database is recognised as such."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    number: int
+    name: str
+    statements: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Over the words of the statements: how they are indented does not count."""
+        words = "\n".join(" ".join(statement.split()) for statement in self.statements)
+        return hashlib.sha256(f"{self.number} {self.name}\n{words}".encode()).hexdigest()
+
+
+def _fixed(table: str, what: str, *, guard_insert: str) -> tuple[str, ...]:
+    """Triggers that let rows of `table` neither change nor vanish, and check what is inserted."""
+    return (
+        f"""CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table}
+            BEGIN SELECT RAISE(ABORT, '{what}: rows never change'); END""",
+        f"""CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table}
+            BEGIN SELECT RAISE(ABORT, '{what}: rows are never deleted'); END""",
+        f"""CREATE TRIGGER {table}_insert BEFORE INSERT ON {table} WHEN {guard_insert}
+            BEGIN SELECT RAISE(ABORT, '{what}: this row does not fit'); END""",
+    )
+
+
+_STORE = (
+    """CREATE TABLE store (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        store_id TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('development', 'production')),
+        created INTEGER NOT NULL) STRICT""",
+    *_fixed("store", "store", guard_insert="EXISTS (SELECT 1 FROM store)"),
+    """CREATE TABLE counter (
+        tenant TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL,
+        PRIMARY KEY (tenant, name)) STRICT, WITHOUT ROWID""",
+)
+
+_NONCES = (
+    """CREATE TABLE nonce (
+        tenant TEXT NOT NULL, nonce_id BLOB NOT NULL, expires INTEGER NOT NULL,
+        PRIMARY KEY (tenant, nonce_id)) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX nonce_by_expiry ON nonce (expires)",
+)
+
+_SECRETS = (
+    # Outlives the secret: versions are not reused after a removal.
+    """CREATE TABLE secret_path (
+        tenant TEXT NOT NULL, path TEXT NOT NULL, last_version INTEGER NOT NULL CHECK (last_version > 0),
+        PRIMARY KEY (tenant, path)) STRICT, WITHOUT ROWID""",
+    """CREATE TRIGGER secret_path_grows BEFORE UPDATE ON secret_path
+        WHEN NEW.last_version <= OLD.last_version OR NEW.tenant <> OLD.tenant OR NEW.path <> OLD.path
+        BEGIN SELECT RAISE(ABORT, 'secret: versions only grow'); END""",
+    """CREATE TRIGGER secret_path_stays BEFORE DELETE ON secret_path
+        BEGIN SELECT RAISE(ABORT, 'secret: versions are not forgotten'); END""",
+    """CREATE TABLE secret (
+        tenant TEXT NOT NULL, path TEXT NOT NULL, version INTEGER NOT NULL CHECK (version > 0),
+        key_id TEXT NOT NULL, sealed BLOB NOT NULL, created INTEGER NOT NULL,
+        PRIMARY KEY (tenant, path, version),
+        FOREIGN KEY (tenant, path) REFERENCES secret_path (tenant, path)) STRICT""",
+    """CREATE TRIGGER secret_no_update BEFORE UPDATE ON secret
+        BEGIN SELECT RAISE(ABORT, 'secret: a version never changes'); END""",
+)
+
+_DOCUMENTS = (
+    """CREATE TABLE document (
+        tenant TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('baseline', 'reference', 'release')),
+        name TEXT NOT NULL, version INTEGER NOT NULL CHECK (version > 0),
+        digest TEXT NOT NULL, source BLOB NOT NULL, activated INTEGER NOT NULL,
+        PRIMARY KEY (tenant, kind, name, version),
+        CHECK ((kind = 'baseline') = (tenant = ''))) STRICT""",
+    *_fixed(
+        "document",
+        "document",
+        guard_insert="""NEW.version <= (SELECT max(version) FROM document
+            WHERE tenant = NEW.tenant AND kind = NEW.kind AND name = NEW.name)""",
+    ),
+    """CREATE TABLE active_document (
+        tenant TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
+        PRIMARY KEY (tenant, kind, name),
+        FOREIGN KEY (tenant, kind, name, version) REFERENCES document (tenant, kind, name, version)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+_COLLATERAL = (
+    # Superseded rows stay: stored evidence can be replayed with what was known on its day.
+    """CREATE TABLE collateral (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('certificate', 'crl', 'tcb-info', 'qe-identity')),
+        key TEXT NOT NULL, sha256 TEXT NOT NULL, source BLOB NOT NULL,
+        imported INTEGER NOT NULL, superseded INTEGER) STRICT""",
+    """CREATE UNIQUE INDEX collateral_current ON collateral (tenant, kind, key)
+        WHERE superseded IS NULL""",
+)
+
+_APPRAISALS = (
+    """CREATE TABLE appraisal (
+        jti TEXT PRIMARY KEY, tenant TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL,
+        releasable INTEGER NOT NULL CHECK (releasable IN (0, 1)), verdict TEXT NOT NULL,
+        evidence BLOB NOT NULL, runtime_data BLOB NOT NULL, record BLOB NOT NULL) STRICT""",
+    "CREATE INDEX appraisal_by_time ON appraisal (tenant, created)",
+    """CREATE TRIGGER appraisal_no_update BEFORE UPDATE ON appraisal
+        BEGIN SELECT RAISE(ABORT, 'appraisal: a result never changes'); END""",
+)
+
+_LEDGER = (
+    """CREATE TABLE ledger (
+        position INTEGER PRIMARY KEY, tenant TEXT NOT NULL, kind TEXT NOT NULL,
+        entry BLOB NOT NULL, head BLOB NOT NULL CHECK (length(head) = 32)) STRICT""",
+    "CREATE INDEX ledger_by_tenant ON ledger (tenant, position)",
+    *_fixed(
+        "ledger",
+        "ledger",
+        guard_insert="NEW.position IS NOT (SELECT coalesce(max(position) + 1, 0) FROM ledger)",
+    ),
+)
+
+_ADMINISTRATORS = (
+    """CREATE TABLE administrator (
+        id TEXT PRIMARY KEY, tenant TEXT NOT NULL, role TEXT NOT NULL,
+        token_sha256 BLOB NOT NULL CHECK (length(token_sha256) = 32),
+        created INTEGER NOT NULL, revoked INTEGER) STRICT""",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(
+        1,
+        "initial",
+        (
+            *_STORE,
+            *_NONCES,
+            *_SECRETS,
+            *_DOCUMENTS,
+            *_COLLATERAL,
+            *_APPRAISALS,
+            *_LEDGER,
+            *_ADMINISTRATORS,
+        ),
+    ),
+)
+
+_VERSION_TABLE = """CREATE TABLE IF NOT EXISTS schema_version (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, applied INTEGER NOT NULL) STRICT"""
+
+
+def migrate(connection: Connection, applied: int, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+    """Bring the schema up to date; how many steps were taken. Inside the caller's transaction.
+
+    applied: now, in microseconds. Raises GatewayError: STORE_SCHEMA_NEWER when the store has a step that
+    this version does not know, STORE_SCHEMA_CHANGED when a step differs from ours.
+    """
+    connection.execute(_VERSION_TABLE)
+    done = connection.execute("SELECT number, name, digest FROM schema_version ORDER BY number").fetchall()
+    if len(done) > len(migrations):
+        raise GatewayError(
+            GatewayReason.STORE_SCHEMA_NEWER,
+            "the store was made by a newer sealgate; run that one",
+            where="schema_version",
+            expected=f"at most {migrations[-1].number}",
+            found=done[-1][0],
+        )
+    for row, known in zip(done, migrations, strict=False):
+        if tuple(row) != (known.number, known.name, known.digest):
+            raise GatewayError(
+                GatewayReason.STORE_SCHEMA_CHANGED,
+                "the store was made by another build of sealgate, whose schema differs",
+                where=f"schema_version {known.number}",
+                expected=f"{known.name} {known.digest[:16]}",
+                found=f"{row[1]} {row[2][:16]}",
+            )
+    for step in migrations[len(done) :]:
+        for statement in step.statements:
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO schema_version VALUES (?, ?, ?, ?)", (step.number, step.name, step.digest, applied)
+        )
+    return len(migrations) - len(done)

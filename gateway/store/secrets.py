@@ -1,0 +1,85 @@
+"""`SecretStore` on SQLite: sealed bytes only; keys are elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.ports import SealedSecret
+from gateway.store.columns import from_micros, to_micros
+from gateway.store.connection import Connection
+from gateway.store.database import Database
+
+_RAISE_VERSION = """
+    INSERT INTO secret_path (tenant, path, last_version) VALUES (?, ?, ?)
+    ON CONFLICT DO UPDATE SET last_version = excluded.last_version
+"""
+_INSERT = "INSERT INTO secret (tenant, path, version, key_id, sealed, created) VALUES (?, ?, ?, ?, ?, ?)"
+_LATEST = """
+    SELECT tenant, path, version, key_id, sealed, created FROM secret
+    WHERE tenant = ? AND path = ? ORDER BY version DESC LIMIT 1
+"""
+_LIST = """
+    SELECT tenant, path, version, key_id, sealed, created FROM secret AS s
+    WHERE tenant = ? AND version = (SELECT max(version) FROM secret WHERE tenant = s.tenant AND path = s.path)
+    ORDER BY path
+"""
+
+
+def _secret(row: tuple[Any, ...]) -> SealedSecret:
+    return SealedSecret(
+        tenant=row[0],
+        path=row[1],
+        version=row[2],
+        key_id=row[3],
+        sealed=row[4],
+        created=from_micros(row[5]),
+    )
+
+
+def _last_version(connection: Connection, tenant: str, path: str) -> int:
+    row = connection.execute(
+        "SELECT last_version FROM secret_path WHERE tenant = ? AND path = ?", (tenant, path)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+class SqliteSecrets:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def next_version(self, tenant: str, path: str) -> int:
+        return self._database.read(lambda connection: _last_version(connection, tenant, path)) + 1
+
+    def put(self, secret: SealedSecret) -> bool:
+        """Versions follow each other without a gap: any but the next one is refused."""
+        created = to_micros(secret.created)
+
+        def insert(connection: Connection) -> bool:
+            if secret.version != _last_version(connection, secret.tenant, secret.path) + 1:
+                return False
+            name = (secret.tenant, secret.path, secret.version)
+            connection.execute(_RAISE_VERSION, name)
+            connection.execute(_INSERT, (*name, secret.key_id, secret.sealed, created))
+            return True
+
+        return self._database.write(insert)
+
+    def latest(self, tenant: str, path: str) -> SealedSecret | None:
+        row = self._database.read(lambda connection: connection.execute(_LATEST, (tenant, path)).fetchone())
+        return None if row is None else _secret(row)
+
+    def list(self, tenant: str) -> Sequence[SealedSecret]:
+        rows = self._database.read(lambda connection: connection.execute(_LIST, (tenant,)).fetchall())
+        return tuple(_secret(row) for row in rows)
+
+    def remove(self, tenant: str, path: str) -> bool:
+        def forget(connection: Connection) -> bool:
+            return (
+                connection.execute(
+                    "DELETE FROM secret WHERE tenant = ? AND path = ?", (tenant, path)
+                ).rowcount
+                > 0
+            )
+
+        return self._database.write(forget)
