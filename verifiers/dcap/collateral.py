@@ -72,6 +72,8 @@ class Collateral:
     identities: Shelf[EnclaveIdentity]
     root_crls: Crls
     pck_crls: Crls
+    signers: tuple[Certificate, ...]
+    """Every certificate that signs one of the verified documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,30 +109,25 @@ def resolve(
     if isinstance(cached, Collateral):
         return cached
     signers = _signers(endorsements.certificates, root)
+    tcb_infos = _shelve(
+        endorsements.tcb_infos,
+        tcbinfo.parse,
+        "TCB info",
+        signers,
+        lambda info: _not_about(info, tee, fmspc),
+    )
+    found = _shelve(
+        endorsements.qe_identities, identity.parse, "QE identity", signers, lambda found: _not_for(found, tee)
+    )
+    used = (*(d.signers for d in tcb_infos.verified), *(d.signers for d in found.verified))
     out = Collateral(
-        tcb_infos=_shelve(
-            endorsements.tcb_infos,
-            tcbinfo.parse,
-            "TCB info",
-            signers,
-            lambda info: _not_about(info, tee, fmspc),
-        ),
-        identities=_shelve(
-            endorsements.qe_identities,
-            identity.parse,
-            "QE identity",
-            signers,
-            lambda found: _not_for(found, tee),
-        ),
+        tcb_infos=tcb_infos,
+        identities=found,
         root_crls=_crls(endorsements.crls, root),
         pck_crls=_crls(endorsements.crls, ca) if ca else Crls(verified=(), forged=0, malformed=()),
+        signers=tuple({signer.sha256: signer for some in used for signer in some}.values()),
     )
-    if (
-        out.tcb_infos.verified
-        and out.identities.verified
-        and out.root_crls.verified
-        and out.pck_crls.verified
-    ):
+    if tcb_infos.verified and found.verified and out.root_crls.verified and out.pck_crls.verified:
         endorsements.cache.put(key, out)
     return out
 

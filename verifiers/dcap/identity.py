@@ -20,17 +20,17 @@ _TEE = {"QE": TeeKind.SGX, "TD_QE": TeeKind.TDX, "QVE": None, "QAE": None}
 class EnclaveIdentity:
     """A parsed identity. `tee` is the evidence whose quotes this enclave signs, None for other enclaves.
 
-    Masked values as bytes, in the order in which the report has them; levels highest ISVSVN first.
+    Masked values are the report's bytes read little-endian; levels highest ISVSVN first.
     """
 
     id: str
     tee: TeeKind | None
     evaluation_number: int
     window: Window
-    misc_select: bytes
-    misc_select_mask: bytes
-    attributes: bytes
-    attributes_mask: bytes
+    misc_select: int
+    misc_select_mask: int
+    attributes: int
+    attributes_mask: int
     mr_signer: bytes
     isv_prod_id: int
     levels: tuple[SvnLevel, ...]
@@ -57,10 +57,10 @@ def parse_body(body: bytes, where: str) -> EnclaveIdentity:
         tee=_TEE[name],
         evaluation_number=top.integer("tcbEvaluationDataNumber", 0, 0xFFFFFFFF),
         window=top.window(),
-        misc_select=top.hexadecimal("miscselect", 4),
-        misc_select_mask=top.hexadecimal("miscselectMask", 4),
-        attributes=top.hexadecimal("attributes", 16),
-        attributes_mask=top.hexadecimal("attributesMask", 16),
+        misc_select=_number(top.hexadecimal("miscselect", 4)),
+        misc_select_mask=_number(top.hexadecimal("miscselectMask", 4)),
+        attributes=_number(top.hexadecimal("attributes", 16)),
+        attributes_mask=_number(top.hexadecimal("attributesMask", 16)),
         mr_signer=top.hexadecimal("mrsigner", 32),
         isv_prod_id=top.integer("isvprodid", 0, 0xFFFF),
         levels=top.svn_levels(low=1),
@@ -79,9 +79,9 @@ def mismatches(identity: EnclaveIdentity, report: EnclaveReport) -> tuple[str, .
         out.append(f"MRSIGNER {report.mr_signer.hex()}")
     if report.prod_id != identity.isv_prod_id:
         out.append(f"ISVPRODID {report.prod_id}")
-    if _masked(report.misc_select, identity.misc_select_mask) != identity.misc_select:
+    if _number(report.misc_select) & identity.misc_select_mask != identity.misc_select:
         out.append(f"MISCSELECT {report.misc_select.hex()}")
-    if _masked(report.attributes, identity.attributes_mask) != identity.attributes:
+    if _number(report.attributes) & identity.attributes_mask != identity.attributes:
         out.append(f"ATTRIBUTES {report.attributes.hex()}")
     return tuple(out)
 
@@ -91,5 +91,5 @@ def level_of(levels: Sequence[SvnLevel], isv_svn: int) -> SvnLevel | None:
     return next((level for level in levels if isv_svn >= level.isv_svn), None)
 
 
-def _masked(value: bytes, mask: bytes) -> bytes:
-    return (int.from_bytes(value, "little") & int.from_bytes(mask, "little")).to_bytes(len(mask), "little")
+def _number(raw: bytes) -> int:
+    return int.from_bytes(raw, "little")

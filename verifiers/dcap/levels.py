@@ -7,6 +7,7 @@ level is NotSupported, which is a refusal and not an OutOfDate.
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -282,15 +283,15 @@ def _short(
 
 def _distance(level: TcbLevel, platform: Platform, tdx: TdxTcb | None) -> int:
     """How many components are below `level`."""
-    count = sum(map(operator.lt, platform.components, level.sgx_svns)) + (platform.pce_svn < level.pce_svn)
+    below = [*map(operator.lt, platform.components, level.sgx_svns), platform.pce_svn < level.pce_svn]
     if tdx is not None:
         start = _first_component(tdx)
-        count += sum(map(operator.lt, tdx.svn[start:], level.tdx_svns[start:]))
-    return count
+        below += map(operator.lt, tdx.svn[start:], level.tdx_svns[start:])
+    return below.count(True)
 
 
 def _short_of(level: TcbLevel, platform: Platform, tdx: TdxTcb | None) -> Iterator[TcbShort]:
-    yield from _short_components("SGX", platform.components, level.sgx, 0)
+    yield from _short_components("SGX", platform.components, level.sgx_svns, level.sgx, 0)
     if platform.pce_svn < level.pce_svn:
         yield TcbShort(
             component="PCESVN",
@@ -299,19 +300,20 @@ def _short_of(level: TcbLevel, platform: Platform, tdx: TdxTcb | None) -> Iterat
             raised_by="platform software (PCE), then a new PCK certificate",
         )
     if tdx is not None:
-        yield from _short_components("TDX", tdx.svn, level.tdx, _first_component(tdx))
+        yield from _short_components("TDX", tdx.svn, level.tdx_svns, level.tdx, _first_component(tdx))
 
 
 def _short_components(
-    side: str, has: Sequence[int], needs: Sequence[Component], start: int
+    side: str, has: Sequence[int], needs: Sequence[int], components: Sequence[Component], start: int
 ) -> Iterator[TcbShort]:
-    for number, (value, component) in enumerate(zip(has, needs, strict=True), 1):
-        if number > start and value < component.svn:
+    for index in itertools.compress(range(len(components)), map(operator.lt, has, needs)):
+        if index >= start:
+            component = components[index]
             name = component.type or component.category
             yield TcbShort(
-                component=f"{side} {number} {name}".rstrip(),
-                has=value,
-                needs=component.svn,
+                component=f"{side} {index + 1} {name}".rstrip(),
+                has=has[index],
+                needs=needs[index],
                 raised_by=component.category or "not said",
             )
 

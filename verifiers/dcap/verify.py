@@ -21,11 +21,13 @@ from verifiers.dcap import chain as chains
 from verifiers.dcap import collateral as shelves
 from verifiers.dcap import identity as identities
 from verifiers.dcap import levels, needs, roots
+from verifiers.dcap import questions as q
 from verifiers.dcap.chain import PckChain, Problem
 from verifiers.dcap.collateral import Collateral, Document, Lack
 from verifiers.dcap.document import Status
 from verifiers.dcap.identity import EnclaveIdentity
 from verifiers.dcap.levels import Evaluation, Platform, TdxTcb
+from verifiers.dcap.questions import Question
 from verifiers.dcap.quote import Quote
 from verifiers.dcap.tcbinfo import TcbInfo
 from verifiers.errors import Reason
@@ -46,13 +48,6 @@ from verifiers.verdict import conclude
 
 INTEL_QE_VENDOR_ID = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 
-_HEADER = "Intel TDX DCAP Quoting Library API, A.3.1"
-_PCK_PROFILE = "Intel PCK Certificate and CRL Profile, 1.3"
-_SIGNATURES = "Intel TDX DCAP Quoting Library API, A.3.8"
-_TCB_INFO = "Intel PCS API v4, TCB Info"
-_IDENTITY = "Intel PCS API v4, Enclave Identity"
-_ALGORITHM = "Intel PCS API v4, TCB evaluation"
-
 
 @dataclass(slots=True, kw_only=True)
 class Examined:
@@ -69,6 +64,11 @@ class Examined:
     missing: list[Need] = field(default_factory=list)
     used: dict[str, str] = field(default_factory=dict)
     ends: list[datetime] = field(default_factory=list)
+
+    def relied_on(self, role: str, crl: Crl) -> Crl:
+        self.used[role] = crl.sha256
+        self.ends.append(crl.next_update)
+        return crl
 
     @property
     def chain_valid(self) -> bool:
@@ -91,9 +91,9 @@ def examine(quote: Quote, tdx: TdxTcb | None, endorsements: Endorsements, now: d
     dates_at = len(out.checks)
     out.checks.append(_revocation(out, chain, collateral, now))
     out.checks += _signatures(out, quote, chain)
-    _tcb_info(out, quote, chain, collateral, now)
-    _identity(out, quote, collateral, now)
-    _tcb(out, quote, tdx)
+    out.checks.append(_tcb_info(out, quote, chain, collateral, now))
+    out.checks += _identity(out, quote, collateral, now)
+    out.checks.append(_tcb(out, quote, tdx))
     # Dates come before revocation in the vendor's order; which TCB signing certificate counts, only now.
     out.checks.insert(dates_at, _dates(out, found, now))
     return out
@@ -111,7 +111,8 @@ def finish(
     """The last steps, binding and simulation, and the result. `examined.checks` has the TEE's own by now."""
     checks = [*examined.checks, _binding(report_data, binding)]
     if examined.simulated:
-        checks.append(_simulated(endorsements.anchors))
+        allowed = endorsements.anchors is AnchorSet.VENDOR_AND_SIMULATED
+        checks.append(q.SIMULATED.passed if allowed else q.SIMULATED.fails("the simulator's root"))
     evaluation = examined.evaluation
     pck = examined.chain.pck if examined.chain else None
     return conclude(
@@ -142,64 +143,27 @@ def finish(
     )
 
 
-def check(name: str, ok: bool, expected: str, found: str, source: str, reason: Reason | None = None) -> Check:
-    """PASSED or FAILED."""
-    if ok:
-        return Check(name, Outcome.PASSED, expected, found, source)
-    return Check(name, Outcome.FAILED, expected, found, source, reason)
-
-
 def _header(quote: Quote) -> Check:
     head = quote.header
-    found = "as expected"
     if head.qe_vendor_id != INTEL_QE_VENDOR_ID:
-        found = f"QE vendor id {head.qe_vendor_id.hex()}"
-    elif head.version != 3 and (head.qe_svn or head.pce_svn):
-        found = f"reserved fields {head.qe_svn}, {head.pce_svn}"
-    return check(
-        "dcap.header",
-        found == "as expected",
-        "Intel's QE vendor id, reserved fields zero",
-        found,
-        _HEADER,
-        Reason.DCAP_HEADER,
-    )
+        return q.HEADER.fails(f"QE vendor id {head.qe_vendor_id.hex()}")
+    if head.version != 3 and (head.qe_svn or head.pce_svn):
+        return q.HEADER.fails(f"reserved fields {head.qe_svn}, {head.pce_svn}")
+    return q.HEADER.passed
 
 
 def _chain(found: PckChain | Problem) -> tuple[Check, Check]:
     """Signatures to a pin; then names, CA flags, path length, key usage."""
-    expected, names = (
-        "signatures from the PCK certificate to a pinned root",
-        "names and flags of the PCK profile",
-    )
     if isinstance(found, Problem):
-        definite = found.reason is not Reason.DCAP_PCK_MISSING
-        outcome = Outcome.FAILED if definite else Outcome.UNKNOWN
-        fix = None if definite else "give the PCK certificate and its CA (from Intel PCS or a PCCS)"
-        return (
-            Check("dcap.chain", outcome, expected, found.found, _PCK_PROFILE, found.reason, fix),
-            Check(
-                "dcap.chain-names", Outcome.UNKNOWN, names, "no PCK certificate", _PCK_PROFILE, found.reason
-            ),
-        )
+        names = q.NAMES.unknown("no PCK certificate", found.reason)
+        if found.reason is Reason.DCAP_PCK_MISSING:
+            fix = "give the PCK certificate and its CA (from Intel PCS or a PCCS)"
+            return q.CHAIN.unknown(found.found, found.reason, fix), names
+        return q.CHAIN.fails(found.found, found.reason), names
     problem = found.problem
     return (
-        check(
-            "dcap.chain",
-            problem is None,
-            expected,
-            problem.found if problem else "they hold",
-            _PCK_PROFILE,
-            problem.reason if problem else None,
-        ),
-        check(
-            "dcap.chain-names",
-            not found.names,
-            names,
-            "; ".join(found.names) or "as expected",
-            _PCK_PROFILE,
-            Reason.DCAP_CHAIN_NAMES,
-        ),
+        q.CHAIN.fails(problem.found, problem.reason) if problem else q.CHAIN.passed,
+        q.NAMES.fails("; ".join(found.names)) if found.names else q.NAMES.passed,
     )
 
 
@@ -217,30 +181,23 @@ def _collateral(quote: Quote, chain: PckChain | None, endorsements: Endorsements
 
 
 def _dates(out: Examined, found: PckChain | Problem, now: datetime) -> Check:
-    expected = "every certificate valid now"
     if isinstance(found, Problem):
-        return Check(
-            "dcap.chain-dates", Outcome.UNKNOWN, expected, "no PCK certificate", _PCK_PROFILE, found.reason
-        )
-    certificates = list(found.certificates)
-    roles = dict(zip(("pck", "pck_ca", "root"), (found.leaf, found.ca, found.root), strict=True))
-    for document in (out.tcb_info, out.identity):
+        return q.DATES.unknown("no PCK certificate", found.reason)
+    roles = {"pck": found.leaf, "pck_ca": found.ca, "root": found.root}
+    for document, role in ((out.tcb_info, "tcb_signing"), (out.identity, "qe_identity_signing")):
         if document is not None:
             # The same key has been certified more than once: any certificate of it that is valid now will do.
-            signer = next((c for c in document.signers if c.valid_at(now)), document.signers[0])
-            certificates.append(signer)
-            roles["tcb_signing"] = signer
-    out.used.update({role: c.sha256 for role, c in roles.items() if c is not None})
-    out.ends += [c.not_after for c in certificates]
-    wrong = [c for c in certificates if not c.valid_at(now)]
-    return check(
-        "dcap.chain-dates",
-        not wrong,
-        expected,
-        "; ".join(dict.fromkeys(map(_validity, wrong))) or "all are",
-        _PCK_PROFILE,
-        Reason.DCAP_CHAIN_DATES,
-    )
+            roles[role] = next((c for c in document.signers if c.valid_at(now)), document.signers[0])
+    wrong: list[Certificate] = []
+    for role, certificate in roles.items():
+        if certificate is not None:
+            out.used[role] = certificate.sha256
+            out.ends.append(certificate.not_after)
+            if not certificate.valid_at(now):
+                wrong.append(certificate)
+    if wrong:
+        return q.DATES.fails("; ".join(dict.fromkeys(map(_validity, wrong))))
+    return q.DATES.passed
 
 
 def _validity(cert: Certificate) -> str:
@@ -249,97 +206,58 @@ def _validity(cert: Certificate) -> str:
 
 def _revocation(out: Examined, chain: PckChain | None, collateral: Collateral | None, now: datetime) -> Check:
     """Root CRL over the CA and the TCB signing certificates, PCK CRL over the leaf."""
-    name, expected = "dcap.revocation", "root CRL and PCK CRL current, nothing revoked"
     if chain is None or chain.ca is None or collateral is None:
         found = "no chain to ask about" if chain is None or chain.ca is None else "no pinned root"
-        return Check(name, Outcome.UNKNOWN, expected, found, _PCK_PROFILE, Reason.DCAP_ROOT_CRL_MISSING)
+        return q.REVOCATION.unknown(found, Reason.DCAP_ROOT_CRL_MISSING)
     root_crl = shelves.choose_crl(collateral.root_crls, Reason.DCAP_ROOT_CRL_MISSING, now)
     pck_crl = shelves.choose_crl(collateral.pck_crls, Reason.DCAP_PCK_CRL_MISSING, now)
+    lacks: list[tuple[str, Lack]] = []
     if isinstance(root_crl, Crl):
-        out.root_crl, out.used["root_crl"] = root_crl, root_crl.sha256
-        out.ends.append(root_crl.next_update)
+        out.root_crl = out.relied_on("root_crl", root_crl)
     else:
+        lacks.append(("root CRL", root_crl))
         out.missing.append(needs.root_crl())
     if isinstance(pck_crl, Crl):
-        out.pck_crl, out.used["pck_crl"] = pck_crl, pck_crl.sha256
-        out.ends.append(pck_crl.next_update)
-    elif chain.ca.subject_cn in chains.CA_OF:
-        out.missing.append(needs.pck_crl(chains.CA_OF[chain.ca.subject_cn]))
-    signers = {
-        s.sha256: s
-        for shelf in (collateral.tcb_infos, collateral.identities)
-        for document in shelf.verified
-        for s in document.signers
-    }
+        out.pck_crl = out.relied_on("pck_crl", pck_crl)
+    else:
+        lacks.append(("PCK CRL", pck_crl))
+        if chain.ca.subject_cn in chains.CA_OF:
+            out.missing.append(needs.pck_crl(chains.CA_OF[chain.ca.subject_cn]))
     revoked = [
-        c for c in (chain.ca, *signers.values()) if shelves.revoked(collateral.root_crls, c.serial, now)
+        c for c in (chain.ca, *collateral.signers) if shelves.revoked(collateral.root_crls, c.serial, now)
     ]
     if shelves.revoked(collateral.pck_crls, chain.leaf.serial, now):
         revoked.append(chain.leaf)
     if revoked:
-        found = ", ".join(f"{c.subject_cn} (serial {c.serial:x})" for c in revoked)
-        return Check(name, Outcome.FAILED, expected, f"revoked: {found}", _PCK_PROFILE, Reason.DCAP_REVOKED)
-    lacks = [
-        (what, crl) for what, crl in (("root CRL", root_crl), ("PCK CRL", pck_crl)) if isinstance(crl, Lack)
-    ]
+        names = ", ".join(f"{c.subject_cn} (serial {c.serial:x})" for c in revoked)
+        return q.REVOCATION.fails(f"revoked: {names}")
     if not lacks:
-        return Check(name, Outcome.PASSED, expected, "as expected", _PCK_PROFILE)
+        return q.REVOCATION.passed
     what, worst = next((item for item in lacks if item[1].definite), lacks[0])
-    return Check(
-        name,
-        Outcome.FAILED if worst.definite else Outcome.UNKNOWN,
-        expected,
-        f"{what}: {worst.found}",
-        _PCK_PROFILE,
-        worst.reason,
-        "fetch current CRLs",
-    )
+    return _lacking(q.REVOCATION, f"{what}: {worst.found}", worst)
 
 
 def _signatures(out: Examined, quote: Quote, chain: PckChain | None) -> tuple[Check, Check, Check]:
     """QE report by the PCK, attestation key by the QE report, header and body by the attestation key."""
     data = quote.signature_data
     if chain is None:
-        qe = Check(
-            "dcap.qe-report-signature",
-            Outcome.UNKNOWN,
-            "QE report signed by the PCK",
-            "no PCK certificate",
-            _SIGNATURES,
-            Reason.DCAP_PCK_MISSING,
-        )
+        qe = q.QE_SIGNATURE.unknown("no PCK certificate", Reason.DCAP_PCK_MISSING)
+    elif chains.signed_qe_report(quote, chain.leaf):
+        qe = q.QE_SIGNATURE.passed
     else:
-        ok = chains.signed_qe_report(quote, chain.leaf)
-        qe = check(
-            "dcap.qe-report-signature",
-            ok,
-            "QE report signed by the PCK",
-            "it is" if ok else "it is not",
-            _SIGNATURES,
-            Reason.DCAP_QE_SIGNATURE,
-        )
+        qe = q.QE_SIGNATURE.fails("it is not")
     digest = hashlib.sha256(data.attestation_key + data.auth_data).digest()
     bound = hmac.compare_digest(data.qe_report.report_data, digest + bytes(32))
     key = ecdsa.p256_point(data.attestation_key)
-    binding = check(
-        "dcap.attestation-key-binding",
-        bound and key is not None,
-        "QE REPORTDATA is SHA-256(attestation key ‖ authentication data) and 32 zero bytes; key on P-256",
-        "it is" if bound and key else "another value" if key else "the key is no point of P-256",
-        _SIGNATURES,
-        Reason.DCAP_KEY_BINDING,
-    )
+    binding = q.KEY_BINDING.passed
+    if key is None:
+        binding = q.KEY_BINDING.fails("the key is no point of P-256")
+    elif not bound:
+        binding = q.KEY_BINDING.fails("another value")
     r = int.from_bytes(data.signature[:32], "big")
     s = int.from_bytes(data.signature[32:], "big")
     signed = key is not None and ecdsa.verify_p256_sha256(key, r, s, quote.signed)
-    body = check(
-        "dcap.signature",
-        signed,
-        "header and body signed by the attestation key",
-        "they are" if signed else "they are not",
-        _SIGNATURES,
-        Reason.DCAP_SIGNATURE,
-    )
+    body = q.SIGNATURE.passed if signed else q.SIGNATURE.fails("they are not")
     # Without a PCK the QE report's signature is unknown, and the chain cannot be valid either.
     out.signature_valid = bound and signed and qe.outcome is not Outcome.FAILED
     return qe, binding, body
@@ -347,128 +265,91 @@ def _signatures(out: Examined, quote: Quote, chain: PckChain | None) -> tuple[Ch
 
 def _tcb_info(
     out: Examined, quote: Quote, chain: PckChain | None, collateral: Collateral | None, now: datetime
-) -> None:
-    name, expected = "dcap.tcb-info", "TCB info for this FMSPC, signed by Intel, current"
+) -> Check:
     pck = chain.pck if chain else None
     if pck is None:
-        found, reason = "FMSPC unknown without a PCK certificate", Reason.DCAP_PCK_MISSING
-        out.checks.append(Check(name, Outcome.UNKNOWN, expected, found, _TCB_INFO, reason))
-        return
-    chosen: Document[TcbInfo] | Lack = Lack(
-        Reason.DCAP_TCB_CHAIN_MISSING, "no pinned root to judge by", False
-    )
+        return q.TCB_INFO.unknown("FMSPC unknown without a PCK certificate", Reason.DCAP_PCK_MISSING)
+    chosen: Document[TcbInfo] | Lack = _NO_ROOT
     if collateral is not None:
         chosen = shelves.choose(collateral.tcb_infos, Reason.DCAP_TCB_INFO_MISSING, now)
     if isinstance(chosen, Lack):
         out.missing.append(needs.tcb_info(quote.kind, pck.fmspc))
-        found = f"FMSPC {pck.fmspc.hex().upper()}: {chosen.found}"
-        out.checks.append(_lacking(name, expected, found, chosen, _TCB_INFO))
-        return
-    info = chosen.value
+        return _lacking(q.TCB_INFO, f"FMSPC {pck.fmspc.hex().upper()}: {chosen.found}", chosen)
+    if chosen.value.pce_id != pck.pce_id:
+        return q.TCB_INFO.fails(
+            f"PCEID {chosen.value.pce_id.hex()}, the platform has {pck.pce_id.hex()}",
+            Reason.DCAP_PCEID_MISMATCH,
+        )
+    out.tcb_info = chosen
     out.used["tcb_info"] = chosen.sha256
-    out.ends.append(info.window.next_update)
-    ok = info.pce_id == pck.pce_id
-    if ok:
-        out.tcb_info = chosen
-    found = chosen.label
-    if not ok:
-        found = f"PCEID {info.pce_id.hex()}, the platform has {pck.pce_id.hex()}"
-    out.checks.append(check(name, ok, expected, found, _TCB_INFO, Reason.DCAP_PCEID_MISMATCH))
+    out.ends.append(chosen.value.window.next_update)
+    return q.TCB_INFO.holds(chosen.label)
 
 
-def _identity(out: Examined, quote: Quote, collateral: Collateral | None, now: datetime) -> None:
+def _identity(
+    out: Examined, quote: Quote, collateral: Collateral | None, now: datetime
+) -> tuple[Check, Check]:
     """The document, then whether the QE report is the enclave that it describes."""
-    name, expected = "dcap.qe-identity-document", "identity of the quoting enclave, signed by Intel, current"
-    same = "the QE report is that enclave, at a level that is not revoked"
-    chosen: Document[EnclaveIdentity] | Lack = Lack(
-        Reason.DCAP_TCB_CHAIN_MISSING, "no pinned root to judge by", False
-    )
+    chosen: Document[EnclaveIdentity] | Lack = _NO_ROOT
     if collateral is not None:
         chosen = shelves.choose(collateral.identities, Reason.DCAP_QE_IDENTITY_MISSING, now)
     if isinstance(chosen, Lack):
         out.missing.append(needs.qe_identity(quote.kind))
-        out.checks += [
-            _lacking(name, expected, chosen.found, chosen, _IDENTITY),
-            Check("dcap.qe-identity", Outcome.UNKNOWN, same, "no identity", _IDENTITY, chosen.reason),
-        ]
-        return
-    identity = chosen.value
+        return (
+            _lacking(q.QE_DOCUMENT, chosen.found, chosen),
+            q.QE_IDENTITY.unknown("no identity", chosen.reason),
+        )
     out.identity = chosen
     out.used["qe_identity"] = chosen.sha256
-    out.ends.append(identity.window.next_update)
-    found = f"{identity.id}, {chosen.label}"
-    out.checks.append(Check(name, Outcome.PASSED, expected, found, _IDENTITY))
+    out.ends.append(chosen.value.window.next_update)
+    return q.QE_DOCUMENT.holds(chosen.label), _qe(chosen.value, quote)
+
+
+def _qe(identity: EnclaveIdentity, quote: Quote) -> Check:
     report = quote.signature_data.qe_report
-    level = identities.level_of(identity.levels, report.svn)
     wrong = identities.mismatches(identity, report)
-    reason = Reason.DCAP_QE_IDENTITY
-    found = "; ".join(wrong)
-    if not wrong:
-        found = f"ISVSVN {report.svn}: {level.status if level else 'below every level'}"
-        if level is not None and level.status is Status.REVOKED:
-            reason = Reason.DCAP_QE_REVOKED
-    ok = not wrong and level is not None and level.status is not Status.REVOKED
-    out.checks.append(check("dcap.qe-identity", ok, same, found, _IDENTITY, reason))
+    if wrong:
+        return q.QE_IDENTITY.fails("; ".join(wrong))
+    level = identities.level_of(identity.levels, report.svn)
+    if level is None:
+        return q.QE_IDENTITY.fails(f"ISVSVN {report.svn}: below every level")
+    found = f"ISVSVN {report.svn}: {level.status.value}"
+    if level.status is Status.REVOKED:
+        return q.QE_IDENTITY.fails(found, Reason.DCAP_QE_REVOKED)
+    return q.QE_IDENTITY.holds(found)
 
 
-def _tcb(out: Examined, quote: Quote, tdx: TdxTcb | None) -> None:
+def _tcb(out: Examined, quote: Quote, tdx: TdxTcb | None) -> Check:
     """The level. Which status is good enough is the platform baseline's to say: here only a status that
     nobody may accept fails."""
-    name, expected = "dcap.tcb", "a TCB level that is supported and not revoked"
     pck = out.chain.pck if out.chain else None
     if out.tcb_info is None or out.identity is None or pck is None:
-        lacking = next(
-            c for c in out.checks if c.outcome is not Outcome.PASSED and c.id in ("dcap.tcb-info", _DOCUMENT)
-        )
-        out.checks.append(Check(name, Outcome.UNKNOWN, expected, "no levels", _ALGORITHM, lacking.reason))
-        return
+        ids = (q.TCB_INFO.id, q.QE_DOCUMENT.id)
+        lacking = next(c for c in out.checks if c.id in ids and c.outcome is not Outcome.PASSED)
+        return q.TCB.unknown("no levels", Reason(lacking.reason or q.TCB.reason))
     platform = Platform(components=pck.components, pce_svn=pck.pce_svn, pce_id=pck.pce_id, fmspc=pck.fmspc)
-    report, identity = quote.signature_data.qe_report, out.identity.value
-    evaluation = levels.evaluate(out.tcb_info.value, platform, tdx, identity.levels, report.svn)
+    report = quote.signature_data.qe_report
+    evaluation = levels.evaluate(out.tcb_info.value, platform, tdx, out.identity.value.levels, report.svn)
     out.evaluation = evaluation
     found = evaluation.status.value
     if evaluation.short:
         found += " (" + ", ".join(f"{s.component} {s.has}<{s.needs}" for s in evaluation.short) + ")"
-    out.checks.append(check(name, evaluation.reason is None, expected, found, _ALGORITHM, evaluation.reason))
+    return q.TCB.fails(found, evaluation.reason) if evaluation.reason else q.TCB.holds(found)
 
 
-_DOCUMENT = "dcap.qe-identity-document"
+_NO_ROOT = Lack(Reason.DCAP_TCB_CHAIN_MISSING, "no pinned root to judge by", False)
 
 
-def _lacking(name: str, expected: str, found: str, lack: Lack, source: str) -> Check:
-    outcome = Outcome.FAILED if lack.definite else Outcome.UNKNOWN
-    return Check(name, outcome, expected, found, source, lack.reason, "fetch current collateral")
+def _lacking(question: Question, found: str, lack: Lack) -> Check:
+    fix = "fetch current collateral"
+    if lack.definite:
+        return question.fails(found, lack.reason, fix)
+    return question.unknown(found, lack.reason, fix)
 
 
 def _binding(report_data: bytes, binding: Binding) -> Check:
-    name, source = "binding.report-data", "RFC 9334, section 10.3"
     if not isinstance(binding, ReportData):
-        return Check(
-            name,
-            Outcome.NOT_CHECKED,
-            "REPORTDATA that we computed",
-            f"not compared: {binding.why}",
-            source,
-            Reason.REPORT_DATA_NOT_COMPARED,
-        )
-    ok = hmac.compare_digest(report_data, binding.expected)
-    return check(
-        name,
-        ok,
-        f"REPORTDATA {binding.expected.hex()}",
-        "equal" if ok else report_data.hex(),
-        source,
-        Reason.REPORT_DATA_MISMATCH,
-    )
-
-
-def _simulated(anchors: AnchorSet) -> Check:
-    allowed = anchors is AnchorSet.VENDOR_AND_SIMULATED
-    return check(
-        "evidence.simulated",
-        allowed,
-        "simulated evidence allowed" if allowed else "no simulated evidence",
-        "the simulator's root",
-        "verifiers/dcap/roots.py",
-        Reason.SIMULATED,
-    )
+        return q.REPORT_DATA.not_checked(f"not compared: {binding.why}", Reason.REPORT_DATA_NOT_COMPARED)
+    if hmac.compare_digest(report_data, binding.expected):
+        return q.REPORT_DATA.passed
+    return q.REPORT_DATA.fails(f"{report_data.hex()}, not {binding.expected.hex()}")

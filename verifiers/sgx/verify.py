@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from verifiers.dcap.questions import Question
 from verifiers.dcap.quote import Quote
-from verifiers.dcap.verify import check, examine, finish
+from verifiers.dcap.verify import examine, finish
 from verifiers.errors import Reason
 from verifiers.model import Binding, Endorsements, Verification
 from verifiers.sgx import abi, claims
+
+ATTRIBUTES = Question(
+    "sgx.attributes",
+    "ATTRIBUTES and XFRM with known bits only, reserved bytes zero",
+    "they are known",
+    'Intel SDM volume 3D, "REPORT"',
+    Reason.SGX_ATTRIBUTES,
+)
 
 
 def verify(quote: Quote, endorsements: Endorsements, binding: Binding, now: datetime) -> Verification:
@@ -21,16 +30,7 @@ def verify(quote: Quote, endorsements: Endorsements, binding: Binding, now: date
     report = abi.parse(quote)
     found = examine(quote, None, endorsements, now)
     problem = abi.attribute_problem(report)
-    found.checks.append(
-        check(
-            "sgx.attributes",
-            problem is None,
-            "ATTRIBUTES and XFRM with known bits only, reserved bytes zero",
-            problem or report.attributes.hex(),
-            'Intel SDM volume 3D, "REPORT"',
-            Reason.SGX_ATTRIBUTES,
-        )
-    )
+    found.checks.append(ATTRIBUTES.fails(problem) if problem else ATTRIBUTES.holds(report.attributes.hex()))
     return finish(
         quote, found, claims.claims(quote, report, found, now), report.report_data, endorsements, binding, now
     )

@@ -6,15 +6,40 @@ from datetime import datetime
 
 from verifiers.dcap import levels
 from verifiers.dcap.levels import TdxTcb
+from verifiers.dcap.questions import Question
 from verifiers.dcap.quote import Quote
 from verifiers.dcap.tcbinfo import Module
-from verifiers.dcap.verify import Examined, check, examine, finish
+from verifiers.dcap.verify import Examined, examine, finish
 from verifiers.errors import Reason
 from verifiers.model import Binding, Check, Endorsements, Verification
 from verifiers.tdx import abi, attributes, claims
 from verifiers.tdx.abi import TdReport
 
-_ABI = "Intel TDX Module 1.5 ABI, TDREPORT"
+INTEL_MODULE = Module(mr_signer=bytes(48), attributes=bytes(8), attributes_mask=b"\xff" * 8)
+"""What every module that Intel signed says of itself."""
+
+_ABI = "Intel TDX Module 1.5 ABI"
+ATTRIBUTES = Question(
+    "tdx.attributes",
+    "TDATTRIBUTES with known bits only",
+    "they are known",
+    f"{_ABI}, ATTRIBUTES",
+    Reason.TDX_ATTRIBUTES,
+)
+XFAM = Question(
+    "tdx.xfam",
+    "XFAM with x87 and SSE, and known bits only",
+    "they are known",
+    f"{_ABI}, XFAM",
+    Reason.TDX_XFAM,
+)
+SEAM = Question(
+    "tdx.seam",
+    "MRSIGNERSEAM and SEAMATTRIBUTES of a module that Intel signed",
+    "as expected",
+    f"{_ABI}, TDREPORT",
+    Reason.TDX_SEAM,
+)
 
 
 def verify(quote: Quote, endorsements: Endorsements, binding: Binding, now: datetime) -> Verification:
@@ -40,45 +65,22 @@ def verify(quote: Quote, endorsements: Endorsements, binding: Binding, now: date
 
 def _attributes(report: TdReport) -> Check:
     problem = attributes.attribute_problem(report.attribute_bits, has_extension=report.extension is not None)
-    return check(
-        "tdx.attributes",
-        problem is None,
-        "TDATTRIBUTES with known bits only",
-        problem or f"{report.attribute_bits:#x}",
-        "Intel TDX Module 1.5 ABI, ATTRIBUTES",
-        Reason.TDX_ATTRIBUTES,
-    )
+    return ATTRIBUTES.fails(problem) if problem else ATTRIBUTES.holds(f"{report.attribute_bits:#x}")
 
 
 def _xfam(report: TdReport) -> Check:
     problem = attributes.xfam_problem(report.xfam_bits)
-    return check(
-        "tdx.xfam",
-        problem is None,
-        "XFAM with x87 and SSE, and known bits only",
-        problem or f"{report.xfam_bits:#x}",
-        "Intel TDX Module 1.5 ABI, XFAM",
-        Reason.TDX_XFAM,
-    )
+    return XFAM.fails(problem) if problem else XFAM.holds(f"{report.xfam_bits:#x}")
 
 
 def _seam(tdx: TdxTcb, found: Examined) -> Check:
-    """The module's signer and attributes: from TCB info where it names them, else Intel's own, all zero."""
-    module = Module(mr_signer=bytes(48), attributes=bytes(8), attributes_mask=b"\xff" * 8)
+    """The module's signer and attributes: from TCB info where it names them, else Intel's own."""
+    module = INTEL_MODULE
     if found.tcb_info is not None:
         info = found.tcb_info.value
         identity = levels.module_identity(info, tdx.svn[1])
         module = (identity.module if identity else info.module) or module
-    ok = levels.fits(module, tdx)
-    return check(
-        "tdx.seam",
-        ok,
-        f"MRSIGNERSEAM {_short(module.mr_signer)}, SEAMATTRIBUTES {module.attributes.hex()}",
-        f"{_short(tdx.mr_signer_seam)}, {tdx.seam_attributes.hex()}",
-        _ABI,
-        Reason.TDX_SEAM,
-    )
-
-
-def _short(value: bytes) -> str:
-    return f"{value[:8].hex()}…" if any(value) else "zero"
+    if levels.fits(module, tdx):
+        return SEAM.passed
+    wanted = f"{module.mr_signer.hex()}, {module.attributes.hex()}"
+    return SEAM.fails(f"{tdx.mr_signer_seam.hex()}, {tdx.seam_attributes.hex()}, not {wanted}")
