@@ -1,0 +1,198 @@
+"""Checks of the certificate path: chain, names, dates, revocation; each a question of its own.
+
+Sources: AMD 57230, chapters 2 to 4; RFC 5280, sections 5 and 6. A CRL from the ARK can only name ASK and
+ASVK: every leaf has serial 0, so single chips are denied by hwID (a policy's list), never by serial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from verifiers.crypto.crl import Crl
+from verifiers.errors import Reason
+from verifiers.model import AnchorSet, Check, Outcome
+from verifiers.sevsnp import roots
+from verifiers.sevsnp.abi import SigningKey, SnpReport
+from verifiers.sevsnp.chain import MAX_CERTIFICATES, MAX_CRLS, Judged, Leaf
+from verifiers.sevsnp.roots import Role
+
+PASSED, FAILED, UNKNOWN, NOT_CHECKED = (
+    Outcome.PASSED,
+    Outcome.FAILED,
+    Outcome.UNKNOWN,
+    Outcome.NOT_CHECKED,
+)
+
+KDS = "AMD 57230 (VCEK certificates and KDS)"
+RFC5280 = "RFC 5280, sections 5 and 6"
+_CHAIN = "signatures from the leaf to a pinned AMD key"
+_NAMES = "AMD's names; no CA flag and no critical extension in the leaf"
+_DATES = "leaf, intermediate and root valid now"
+_REVOCATION = "ASK or ASVK not revoked by a current CRL of its ARK"
+_NO_SIMULATION = "no simulated evidence"
+
+_NAMES_OK = Check("snp.chain-names", PASSED, _NAMES, "as expected", KDS)
+_SIMULATED_OK = Check(
+    "evidence.simulated", PASSED, "simulated evidence allowed", "the simulator's root", "AnchorSet"
+)
+_SIMULATED_REFUSED = Check(
+    "evidence.simulated",
+    FAILED,
+    _NO_SIMULATION,
+    "the simulator's root",
+    "AnchorSet",
+    Reason.SIMULATED,
+    "present evidence of a real machine; simulated evidence counts in development mode only",
+)
+
+
+def simulated(leaf: Leaf | None, anchors: AnchorSet) -> Iterator[Check]:
+    """One check when the simulator's keys vouch for the leaf, none otherwise."""
+    if leaf is not None and leaf.simulated:
+        yield _SIMULATED_OK if leaf.trusted_under(anchors) else _SIMULATED_REFUSED
+
+
+def absent(report: SnpReport, judged: Judged) -> tuple[Outcome, str, str, str | None]:
+    """Why there is no leaf: outcome, what was found, reason, fix."""
+    vlek = report.signing_key is SigningKey.VLEK
+    reason = Reason.SNP_VLEK_MISSING if vlek else Reason.SNP_VCEK_MISSING
+    if judged.too_many is not None:
+        limit = f"give at most {MAX_CERTIFICATES} certificates and {MAX_CRLS} CRLs"
+        return FAILED, judged.too_many, Reason.COLLATERAL_MALFORMED, limit
+    if judged.malformed:
+        # Which of them was the leaf nobody can tell; what was needed cannot be read.
+        return FAILED, judged.malformed[0], Reason.CERTIFICATE_MALFORMED, "give the certificate as DER"
+    if vlek:
+        return UNKNOWN, "no VLEK certificate", reason, "give the VLEK certificate that the provider hands out"
+    return UNKNOWN, "no VCEK certificate", reason, "give the VCEK certificate of this chip and TCB, from KDS"
+
+
+def chain(leaf: Leaf | None, report: SnpReport, judged: Judged, anchors: AnchorSet) -> Check:
+    if leaf is None:
+        outcome, found, reason, fix = absent(report, judged)
+        return Check("snp.chain", outcome, _CHAIN, found, KDS, reason, fix)
+    cert, issuer = leaf.certificate, leaf.issuer
+    if issuer is None:
+        return Check(
+            "snp.chain",
+            FAILED,
+            _CHAIN,
+            f"{cert.subject_cn} names {cert.issuer_cn[:64]} as issuer; no pinned key of that name signed it",
+            KDS,
+            Reason.SNP_CHAIN,
+            "give the certificate that AMD's KDS serves for this chip and TCB",
+        )
+    found = f"{cert.subject_cn} by {issuer.cn} by ARK-{issuer.product}"
+    if not leaf.trusted_under(anchors):
+        return Check("snp.chain", FAILED, _CHAIN, f"{found}, all simulated", KDS, Reason.SIMULATED)
+    return Check("snp.chain", PASSED, _CHAIN, found, KDS)
+
+
+def names(leaf: Leaf | None, report: SnpReport, judged: Judged) -> Check:
+    if leaf is None:
+        outcome, found, reason, _ = absent(report, judged)
+        return Check("snp.chain-names", outcome, _NAMES, found, KDS, reason)
+    if leaf.wrong_names:
+        found = "; ".join(leaf.wrong_names)
+        return Check("snp.chain-names", FAILED, _NAMES, found, KDS, Reason.SNP_CHAIN_NAMES)
+    return _NAMES_OK
+
+
+def dates(leaf: Leaf | None, report: SnpReport, judged: Judged, now: datetime) -> Check:
+    if leaf is None:
+        outcome, found, reason, _ = absent(report, judged)
+        return Check("snp.chain-dates", outcome, _DATES, found, RFC5280, reason)
+    wrong = []
+    for cn, start, end in _windows(leaf):
+        if now < start:
+            wrong.append(f"{cn} is not valid before {start:%Y-%m-%dT%H:%M:%SZ}")
+        elif now >= end:
+            wrong.append(f"{cn} expired at {end:%Y-%m-%dT%H:%M:%SZ}")
+    if wrong:
+        return Check(
+            "snp.chain-dates",
+            FAILED,
+            _DATES,
+            "; ".join(wrong),
+            RFC5280,
+            Reason.SNP_CHAIN_DATES,
+            "give a certificate that is valid now; for an old report, verify it at its own time",
+        )
+    return Check("snp.chain-dates", PASSED, _DATES, f"until {min(ends(leaf)).isoformat()}", RFC5280)
+
+
+def ends(leaf: Leaf) -> list[datetime]:
+    """The end of every window that the path relies on."""
+    return [end for _, _, end in _windows(leaf)]
+
+
+def _windows(leaf: Leaf) -> list[tuple[str, datetime, datetime]]:
+    cert = leaf.certificate
+    out = [(cert.subject_cn, cert.not_before, cert.not_after)]
+    for anchor in (leaf.issuer, leaf.ark):
+        if anchor is not None:
+            out.append((anchor.cn, anchor.not_before, anchor.not_after))
+    return out
+
+
+def revocation(leaf: Leaf | None, judged: Judged, now: datetime) -> tuple[Check, Crl | None]:
+    """The check, and the CRL when one was current and named nobody of this path.
+
+    Counts only CRLs of this path's own ARK. A serial on any of them revokes, also on one that is no longer
+    current; but to pass, one of them must be current.
+    """
+    name = "snp.revocation"
+    issuer, ark = (leaf.issuer, leaf.ark) if leaf else (None, None)
+    if issuer is None or ark is None:
+        found = "no chain to ask about"
+        return Check(name, NOT_CHECKED, _REVOCATION, found, RFC5280, Reason.SNP_CRL_MISSING), None
+    path = "vlek" if issuer.role is Role.ASVK else "vcek"
+    fix = f"give the current CRL of {ark.cn} (KDS: /{path}/v1/{ark.product}/crl)"
+    lists = [crl for crl, signer in judged.lists if signer is ark and crl.this_update <= now]
+    revoked = sorted({a.cn for a in (issuer, ark) for crl in lists if a.serial in crl.revoked})
+    if revoked:
+        found = f"revoked: {', '.join(revoked)}"
+        return Check(name, FAILED, _REVOCATION, found, RFC5280, Reason.SNP_REVOKED), None
+    current = [crl for crl in lists if crl.current_at(now)]
+    if current:
+        crl = max(current, key=lambda each: (each.number, each.this_update))
+        found = f"CRL {crl.number} of {ark.cn}, until {crl.next_update.isoformat()}"
+        return Check(name, PASSED, _REVOCATION, found, RFC5280), crl
+    outcome, found, reason = _no_crl(ark, judged, lists)
+    return Check(name, outcome, _REVOCATION, found, RFC5280, reason, fix), None
+
+
+def _no_crl(ark: roots.Anchor, judged: Judged, lists: list[Crl]) -> tuple[Outcome, str, str]:
+    """Why no CRL is current: a definite failure when one was given, else nobody asked."""
+    if lists:
+        last = max(crl.next_update for crl in lists)
+        return FAILED, f"CRL of {ark.cn} expired at {last.isoformat()}", Reason.CRL_EXPIRED
+    if any(signer is ark for _, signer in judged.lists):
+        return FAILED, f"CRL of {ark.cn} is from the future", Reason.CRL_NOT_YET_VALID
+    if ark.subject in judged.forged:
+        return FAILED, f"a CRL in the name of {ark.cn} that it did not sign", Reason.CRL_SIGNATURE
+    if judged.malformed_crls:
+        return FAILED, judged.malformed_crls[0], Reason.CRL_MALFORMED
+    return NOT_CHECKED, f"no CRL of {ark.cn}", Reason.SNP_CRL_MISSING
+
+
+def ignored(leaf: Leaf | None, judged: Judged) -> Iterator[Check]:
+    """What was given and could not be used although nothing needed it: listed, never silent."""
+    things = list(judged.foreign)
+    if leaf is not None:
+        things += judged.malformed
+        if any(signer is leaf.ark for _, signer in judged.lists):
+            things += judged.malformed_crls
+            if leaf.ark is not None and leaf.ark.subject in judged.forged:
+                things.append(f"a CRL in the name of {leaf.ark.cn} that it did not sign")
+    if things:
+        more = f" and {len(things) - 4} more" if len(things) > 4 else ""
+        yield Check(
+            "snp.ignored-collateral",
+            NOT_CHECKED,
+            "certificates and CRLs that can be used",
+            "; ".join(things[:4]) + more,
+            KDS,
+            Reason.COLLATERAL_UNRECOGNISED,
+        )
