@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from policies import conditions, scalars
 from policies.errors import Problems, did_you_mean, quote
-from policies.model import Baseline, BaselineRule, Condition, Floor, Requirement
+from policies.model import All, Baseline, BaselineRule, Condition, Floor, Requirement
 from policies.reading import Context, Fields, distinct, listed
 from policies.strictyaml import Map, Node, Scalar
 from policies.vocabulary import DEBUG_CLAIMS
@@ -101,7 +101,7 @@ def _joined(node: Node | None, context: Context, what: str) -> Condition | None:
     parts = conditions.read_all(node, context, what)
     if len(parts) == 1:
         return parts[0]
-    return conditions.All(parts, node.at) if parts else None
+    return All(parts, node.at) if parts else None
 
 
 def _check_kinds(condition: Condition | None, kinds: frozenset[TeeKind], context: Context) -> None:

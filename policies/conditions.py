@@ -91,7 +91,8 @@ def _test(key: Scalar, value: Node, context: Context) -> Test | None:
         literal = values.one(constant, spec, operator.name, problems)
     if literal is None:
         return None
-    return Test(name, operator.name, literal, _expected(operator, literal, constant), key.at)
+    claim_type = None if spec is None else spec.type
+    return Test(name, claim_type, operator.name, literal, _expected(operator, literal, constant), key.at)
 
 
 def _expected(operator: Operator, literal: Literal, constant: Node) -> str:

@@ -17,8 +17,7 @@ from policies.model import All, Condition, Not, ReferenceSet, Test
 from policies.operators import OPERATORS, Truth
 from policies.references import all_matches, find
 from policies.values import fits, show
-from policies.vocabulary import INIT_DATA, INIT_DATA_REGISTER, ROLE_CLAIMS, Role, Vocabulary
-from verifiers.claimtypes import ClaimSpec
+from policies.vocabulary import INIT_DATA, INIT_DATA_REGISTER, ROLE_CLAIMS, Role
 from verifiers.model import Claims, TeeKind
 
 NOT_FOUND = "missing"
@@ -40,7 +39,6 @@ class Facts:
     kind: TeeKind
     claims: Claims
     sets: Mapping[str, ReferenceSet]
-    specs: Mapping[str, ClaimSpec]
     now: datetime
 
 
@@ -124,8 +122,7 @@ def _compare(test: Test, facts: Facts) -> Judgement:
     value = facts.claims.get(test.claim)
     if value is None:
         return Judgement(Truth.MISSING, test.expected, NOT_FOUND)
-    spec = facts.specs.get(test.claim)
-    if spec is None or not fits(spec, value):
+    if test.type is None or not fits(test.type, value):
         return Judgement(Truth.MISSING, test.expected, "a value of another type")
     return Judgement(holds(value, test.literal), test.expected, show(value))
 
@@ -175,9 +172,3 @@ def _in_set(test: Test, facts: Facts) -> Judgement:
 def _stated(role: Role, facts: Facts) -> str:
     names = sorted(name for name in ROLE_CLAIMS[role, facts.kind] if name in facts.claims)
     return ", ".join(f"{name} {show(facts.claims[name])}" for name in names) or NOT_FOUND
-
-
-def facts_for(
-    kind: TeeKind, claims: Claims, sets: Mapping[str, ReferenceSet], words: Vocabulary, now: datetime
-) -> Facts:
-    return Facts(kind=kind, claims=claims, sets=sets, specs=words.specs, now=now)

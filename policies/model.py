@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from policies.errors import Place, Source
 from policies.references import Entry, Index, Revoked
 from policies.values import Literal
+from verifiers.claimtypes import ClaimType
 from verifiers.model import TeeKind
 
 
@@ -45,9 +46,10 @@ class Profile(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """`claim: {operator: literal}`. expected: the right-hand side as a text for people."""
+    """`claim: {operator: literal}`. type: the claim's; None when `claim` is a role. expected: for people."""
 
     claim: str
+    type: ClaimType | None
     operator: str
     literal: Literal
     expected: str

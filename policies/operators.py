@@ -99,7 +99,7 @@ def _ordered(value: ClaimValue, literal: Literal, compare: Callable[[int, int], 
 
 
 def _tcb(value: TcbVersion, literal: Literal, compare: Callable[[int, int], bool]) -> Truth:
-    """Component by component. A component that one side has and the other does not name cannot be compared."""
+    """Component by component. A component that only one side has cannot be compared."""
     if not isinstance(literal, TcbFloor):
         return Truth.MISSING
     if value.fmc is None and literal.fmc is not None:

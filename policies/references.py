@@ -121,7 +121,10 @@ def _shapes(
 
 def all_matches(shapes: tuple[Shape, ...], claims: Claims) -> tuple[str, ...]:
     """Ids of every entry that matches, at most one per shape."""
-    found = (shape.rows.get(tuple(claims.get(n) for n in shape.names)) for shape in shapes)  # type: ignore[arg-type]
+    found = []
+    for shape in shapes:
+        values = tuple(claims.get(name) for name in shape.names)
+        found.append(shape.rows.get(values))  # type: ignore[arg-type]  # a None among them finds nothing
     return tuple(entry for entry in found if entry is not None)
 
 

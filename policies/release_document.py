@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from policies import conditions, paths, scalars
 from policies.errors import Place, Problems, did_you_mean, quote
-from policies.model import AcceptRisk, AllowRule, DenyRule, Lease, Profile, ReleasePolicy
+from policies.model import AcceptRisk, All, AllowRule, Condition, DenyRule, Lease, Profile, ReleasePolicy
 from policies.reading import Context, Fields, distinct
 from policies.strictyaml import Map, Node
 
@@ -30,9 +30,10 @@ def read(node: Map, context: Context) -> ReleasePolicy | None:
     baselines, references, places = _uses(fields)
     lease = _lease(fields)
     allow = [rule for item in fields.items("allow") if (rule := _allow(item, context)) is not None]
-    deny = [rule for item in fields.items("deny") if (rule := _deny(item, context)) is not None]
+    deny = [bar for item in fields.items("deny") if (bar := _deny(item, context)) is not None]
     risks = [risk for item in fields.items("accept_risk") if (risk := _risk(item, context)) is not None]
-    distinct(((rule.id, rule.at) for rule in (*allow, *deny)), "rule", problems)
+    rules: list[AllowRule | DenyRule] = [*allow, *deny]
+    distinct(((rule.id, rule.at) for rule in rules), "rule", problems)
     distinct(((risk.id, risk.at) for risk in risks), "accepted risk", problems)
     if len(problems) > before or name is None or version is None or lease is None:
         return None
@@ -142,11 +143,11 @@ def _allow(node: Node, context: Context) -> AllowRule | None:
     return AllowRule(id=rule_id, profiles=profiles, when=when, require=require, at=fields.at)
 
 
-def _when(node: Node, context: Context) -> conditions.Condition | None:
+def _when(node: Node, context: Context) -> Condition | None:
     parts = conditions.read_all(node, context, "when")
     if not parts:
         return None
-    return parts[0] if len(parts) == 1 else conditions.All(parts, node.at)
+    return parts[0] if len(parts) == 1 else All(parts, node.at)
 
 
 def _profiles(fields: Fields) -> frozenset[Profile]:

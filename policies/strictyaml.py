@@ -3,7 +3,7 @@
 What must stay true:
 
 * No value is ever interpreted here. A scalar keeps its text and whether it was quoted; what it means is
-  decided by the one who asks (`scalars.py`, `values.py`), so `no`, `1e3` and `0123` mean nothing by themselves.
+  decided by the one who asks (`scalars.py`, `values.py`): `no`, `1e3` and `0123` mean nothing by themselves.
 * One document has one meaning: no anchors, aliases, merge keys, tags, directives, duplicate keys, tabs,
   control or invisible characters.
 * Size, depth and number of nodes are bounded; PyYAML supplies events only and never builds an object.
@@ -137,6 +137,7 @@ class _Builder:
 
     def place(self, event: yaml.Event) -> Place:
         start, end = event.start_mark, event.end_mark
+        assert start is not None and end is not None
         same_line = start.line == end.line
         width = max(1, end.column - start.column) if same_line else 1
         return Place(self.source, start.line + 1, start.column + 1, width)

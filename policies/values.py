@@ -48,7 +48,7 @@ class TcbFloor:
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """Bounds for a version or a list. lexicographic: compare from the left (versions), else each by itself."""
+    """Bounds for a version or a list. lexicographic: from the left (versions), else each by itself."""
 
     parts: tuple[int | None, ...]
     lexicographic: bool
@@ -252,9 +252,9 @@ _PYTHON_TYPES: dict[ClaimType, type] = {
 }
 
 
-def fits(spec: ClaimSpec, value: ClaimValue) -> bool:
+def fits(claim_type: ClaimType, value: ClaimValue) -> bool:
     """Whether a claim's value is of its own type; if not, that is a fault of ours and counts as missing."""
-    kind = _PYTHON_TYPES[spec.type]
+    kind = _PYTHON_TYPES[claim_type]
     return type(value) is kind or (kind is not int and isinstance(value, kind))
 
 
