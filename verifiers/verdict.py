@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -39,3 +40,11 @@ def conclude(
         expires=min(ends, default=None),
         at=now,
     )
+
+
+def with_notes(verification: Verification, notes: Sequence[Check]) -> Verification:
+    """Put what the carrier said about its content in front of the findings, where it counts like them.
+
+    Adds checks and takes none away: a verdict can only get worse by it.
+    """
+    return replace(verification, checks=(*notes, *verification.checks)) if notes else verification

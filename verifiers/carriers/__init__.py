@@ -1,1 +1,19 @@
 """The envelopes that evidence travels in, told apart by content, opened to the bytes that were signed."""
+
+from verifiers.carriers.detect import CARRIERS, KINDS, TYPES, open_evidence
+from verifiers.carriers.envelope import open_envelope
+from verifiers.carriers.opened import MAX_EVIDENCE, Opened, kind_of
+from verifiers.carriers.tsm import FOLDER_FILES, open_folder
+
+__all__ = [
+    "CARRIERS",
+    "FOLDER_FILES",
+    "KINDS",
+    "MAX_EVIDENCE",
+    "TYPES",
+    "Opened",
+    "kind_of",
+    "open_envelope",
+    "open_evidence",
+    "open_folder",
+]
