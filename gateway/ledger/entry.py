@@ -61,7 +61,8 @@ def encode(entry: Entry) -> bytes:
             "tenant": entry.tenant,
             "kind": entry.kind,
             "body": entry.body,
-        }
+        },
+        MAX_DEPTH + 1,
     )
 
 
@@ -84,25 +85,25 @@ def decode(raw: bytes) -> Entry:
     return entry
 
 
-def canonical(value: Any) -> bytes:
-    """Canonical JSON of `value`. Raises ValueError for what has no canonical form."""
-    _check(value, MAX_DEPTH)
+def canonical(value: Any, levels: int = MAX_DEPTH) -> bytes:
+    """Canonical JSON of `value`, which has at most `levels` objects and arrays inside each other.
+
+    Raises ValueError for what has no canonical form.
+    """
+    _check(value, levels)
     return json.dumps(
         _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode("utf-8")
 
 
-def _check(value: Any, depth: int) -> None:
-    if depth < 0:
-        raise ValueError(f"at most {MAX_DEPTH} levels")
-    if isinstance(value, Mapping):
-        for key, member in value.items():
-            if not isinstance(key, str):
-                raise ValueError("keys are strings")
-            _check(member, depth - 1)
-    elif isinstance(value, (list, tuple)):
-        for member in value:
-            _check(member, depth - 1)
+def _check(value: Any, levels: int) -> None:
+    if isinstance(value, (Mapping, list, tuple)):
+        if levels == 0:
+            raise ValueError(f"at most {MAX_DEPTH} levels")
+        if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
+            raise ValueError("keys are strings")
+        for member in value.values() if isinstance(value, Mapping) else value:
+            _check(member, levels - 1)
     elif isinstance(value, int):  # bool too
         if abs(value) > _SAFE_INTEGER:
             raise ValueError("integers fit into 53 bits")
