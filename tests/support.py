@@ -42,8 +42,9 @@ def load_manifest(kind: str) -> dict[str, Any]:
 @functools.cache
 def _digests(kind: str) -> dict[str, str]:
     manifest = load_manifest(kind)
-    listed = dict(manifest.get("files", {}))
-    out = {name: entry["sha256"] for name, entry in listed.items()}
+    listed = manifest.get("files", {})
+    named = listed.items() if isinstance(listed, dict) else ((entry["file"], entry) for entry in listed)
+    out = {name: entry["sha256"] for name, entry in named}
     for vector in manifest.get("vectors", []):
         files = vector.get("files")
         if isinstance(files, list):

@@ -152,11 +152,19 @@ def _json_carrier(obj: object) -> str | None:
         return "kbs-quote"
     if "svn" in names and "report_data" in names:
         return "sample"
-    if names and all(isinstance(item, list | dict) or key == "__cmwc_t" for key, item in obj.items()):
+    if (
+        _other_tee(obj) is None
+        and names
+        and all(isinstance(item, list | dict) or key == "__cmwc_t" for key, item in obj.items())
+    ):
         labelled = [item for key, item in obj.items() if key != "__cmwc_t"]
         if "__cmwc_t" in names or any(isinstance(item, list) for item in labelled):
             return "cmw"
     return None
+
+
+def _other_tee(obj: dict[str, object]) -> str | None:
+    return next((what for wanted, what in _OTHER_TEES if wanted <= obj.keys()), None)
 
 
 def _cbor(raw: bytes) -> Opened:
@@ -212,12 +220,12 @@ def _unrecognised(raw: bytes) -> EvidenceFormatError:
 def _unrecognised_json(obj: object) -> EvidenceFormatError:
     found = "JSON of an unknown shape"
     if isinstance(obj, dict):
-        names = {key for key in obj if isinstance(key, str)}
-        for wanted, what in _OTHER_TEES:
-            if wanted <= names:
-                return EvidenceFormatError(
-                    Reason.UNSUPPORTED_TEE, "evidence", expected="SEV-SNP, TDX or SGX evidence", found=what
-                )
+        names = obj.keys()
+        other = _other_tee(obj)
+        if other is not None:
+            return EvidenceFormatError(
+                Reason.UNSUPPORTED_TEE, "evidence", expected="SEV-SNP, TDX or SGX evidence", found=other
+            )
         if names & {"tcbInfo", "enclaveIdentity"}:
             found = "Intel collateral: give it with --collateral"
         elif "quote" in names and isinstance(obj["quote"], str):
