@@ -1,0 +1,126 @@
+"""One attempt, from a used challenge to the ledger: nothing that happens to it goes unrecorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gateway import record
+from gateway.errors import GatewayError, GatewayReason
+from gateway.ports import AppraisalStore, Ledger, LedgerUnavailable, Random, StoredAppraisal
+from gateway.refusal import Denied, PathRefusal, Why, because, of_error
+from policies.appraise import Appraisal
+from verifiers.errors import AttestationError
+from verifiers.model import Verdict
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_id(random: Random) -> str:
+    """80 random bits in Crockford's base32: "A7Q2-M4KD-0FW9-3ZXE". Names an attempt; grants nothing."""
+    value = int.from_bytes(random.bytes(10), "big")
+    text = "".join(_ALPHABET[(value >> shift) & 31] for shift in range(75, -1, -5))
+    return "-".join(text[at : at + 4] for at in range(0, 16, 4))
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """kind: "attest", "release" or "verify". facts: what is known so far, for the record and the ledger."""
+
+    id: str
+    tenant: str
+    kind: str
+    at: datetime
+    evidence: bytes = b""
+    runtime_data: bytes = b""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorder:
+    """count: called with (outcome, reason) of every decision; ignored: with the reason of every request that
+    carried no challenge of ours. Both for metrics."""
+
+    ledger: Ledger
+    appraisals: AppraisalStore
+    count: Callable[[str, str], None]
+    ignored: Callable[[str], None]
+
+    @contextmanager
+    def recording(self, attempt: Attempt) -> Iterator[None]:
+        """Whatever is raised inside, the attempt is in the ledger before it leaves here.
+
+        Our own errors become Denied; anything else is a bug, recorded as such and raised as it is.
+        """
+        try:
+            yield
+        except (Denied, LedgerUnavailable):
+            raise
+        except (GatewayError, AttestationError) as error:
+            raise self.refuse(attempt, of_error(error)) from error
+        except Exception:
+            self.refuse(attempt, because(GatewayReason.INTERNAL, "gateway"))
+            raise
+
+    def accept(self, attempt: Attempt, appraisal: Appraisal, expires: datetime, *, releasable: bool) -> None:
+        """Store the appraisal, then say so in the ledger."""
+        self._save(attempt, appraisal, expires, verdict=appraisal.verdict, releasable=releasable)
+        self.ledger.append(attempt.tenant, f"{attempt.kind}.accepted", self._body(attempt, appraisal))
+        self.count("accepted", "")
+
+    def refuse(
+        self,
+        attempt: Attempt,
+        why: Why,
+        appraisal: Appraisal | None = None,
+        refusals: Sequence[PathRefusal] = (),
+    ) -> Denied:
+        """Record the refusal; the exception to raise."""
+        attempt.facts |= {"reason": why.reason, "where": why.where[:200]}
+        if refusals:
+            attempt.facts["refusals"] = [refusal.public() for refusal in refusals]
+        self._save(attempt, appraisal, attempt.at, verdict=why.verdict, releasable=False)
+        self.ledger.append(attempt.tenant, f"{attempt.kind}.refused", self._body(attempt, appraisal))
+        self.count(str(why.verdict), why.reason)
+        return Denied(why, attempt=attempt.id, refusals=tuple(refusals))
+
+    def _save(
+        self,
+        attempt: Attempt,
+        appraisal: Appraisal | None,
+        expires: datetime,
+        *,
+        verdict: Verdict,
+        releasable: bool,
+    ) -> None:
+        found: dict[str, Any] = {} if appraisal is None else record.of(appraisal)
+        told: dict[str, Any] = {"attempt": attempt.id, "kind": attempt.kind, "tenant": attempt.tenant}
+        self.appraisals.save(
+            StoredAppraisal(
+                tenant=attempt.tenant,
+                jti=attempt.id,
+                created=attempt.at,
+                expires=expires,
+                releasable=releasable,
+                verdict=str(verdict),
+                evidence=attempt.evidence,
+                runtime_data=attempt.runtime_data,
+                record=record.encode(told | found | attempt.facts | {"at": record.rfc3339(attempt.at)}),
+            )
+        )
+
+    def _body(self, attempt: Attempt, appraisal: Appraisal | None) -> Mapping[str, Any]:
+        """What the ledger keeps: names and digests, no contents."""
+        body: dict[str, Any] = {"attempt": attempt.id, **attempt.facts}
+        if appraisal is not None:
+            body |= {
+                "verdict": str(appraisal.verdict),
+                "evidence": f"sha256:{appraisal.verification.evidence.digest.hex()}",
+                "type": str(appraisal.verification.evidence.kind),
+                "policies": list(appraisal.policy_digests),
+                "simulated": appraisal.verification.simulated,
+            }
+        return body

@@ -1,0 +1,49 @@
+"""A request after its limits were applied, and the reply to it."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+JSON, OCTETS, YAML, TEXT = "application/json", "application/octet-stream", "application/yaml", "text/plain"
+
+
+class Role(enum.Enum):
+    """Who may call. Every route names one; there is no default."""
+
+    ANYONE = "anyone"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """tenant: from the path, "default" when the path names none. who: name of the administrator."""
+
+    tenant: str
+    body: bytes
+    params: Mapping[str, str]
+    query: Mapping[str, str]
+    who: str | None
+
+    def __repr__(self) -> str:
+        return f"Call(tenant={self.tenant!r}, {len(self.body)} bytes)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    status: int
+    body: bytes
+    media_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Any, Call], Reply]
+"""First argument: the `Gateway` that `app.py` composed."""
+
+
+def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return Reply(status=status, body=body, headers=headers or {})

@@ -1,0 +1,293 @@
+"""What happens to a request, from its bytes to the reply. Read this file first.
+
+    protocol → nonce → parse → collateral → verify → appraise → token → release → ledger
+
+What must stay true:
+
+* A challenge is used up before anything else is looked at, whatever comes of the attempt.
+* Evidence is always compared with the digest of the runtime data *as sent*; key, audience and tenant are read
+  from those bytes only, and identity, freshness and revocation are all required.
+* A release decides anew, with today's collateral, policy and time; the key comes from the stored
+  runtime data.
+* `release.intent` is durable before a secret is opened; if it cannot be written, nothing is opened.
+* An exception that is not one of ours is our bug: the attempt is recorded as refused, and the bug is logged.
+
+Each path of a request is decided by itself, under the policy that owns it: some may be released and others
+not, and the reply says which. When all are refused, the reply is a refusal with the first one's reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from gateway import nonces, record
+from gateway.admission import check_place, own_token, releasable
+from gateway.appraiser import Appraiser
+from gateway.attempts import Attempt, Recorder, new_id
+from gateway.errors import GatewayError, GatewayReason
+from gateway.policybook import Compiled
+from gateway.ports import NONCE_LIFETIME, AppraisalStore, Clock, Keys, NonceStore, Random
+from gateway.protocol import native
+from gateway.refusal import Denied, PathRefusal, Why, because, of_appraisal, of_error
+from gateway.releasing import Decision, Releaser, decide_paths
+from gateway.token import ear
+from policies.appraise import Appraisal
+from verifiers.carriers import Opened, open_envelope
+from verifiers.codec import b64, strictjson
+from verifiers.model import Binding, Outcome, ReportData, Unbound, Verdict, Verification
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """Everything the pipeline uses; `app.py` puts it together. audiences: names by which guests may know us,
+    the issuer among them."""
+
+    issuer: str
+    audiences: frozenset[str]
+    development: bool
+    token_life: timedelta
+    clock: Clock
+    random: Random
+    keys: Keys
+    nonces: NonceStore
+    appraisals: AppraisalStore
+    appraiser: Appraiser
+    recorder: Recorder
+    releaser: Releaser
+
+
+def challenge(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
+    """POST /v1/challenge. Nothing is stored: a challenge proves itself."""
+    native.parse_challenge(body)
+    nonce = nonces.issue(
+        tenant, clock=gateway.clock, random=gateway.random, keys=gateway.keys, store=gateway.nonces
+    )
+    return {"nonce": nonce, "expires_in": int(NONCE_LIFETIME.total_seconds())}
+
+
+def attest(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
+    """POST /v1/attest: a token for accepted evidence, with the secrets asked for. Raises Denied."""
+    request = native.parse_attest(body)
+    runtime = native.parse_runtime_data(request.runtime_data)
+    attempt = _begin(gateway, tenant, "attest", runtime)
+    with gateway.recorder.recording(attempt):
+        check_place(runtime, tenant=tenant, audiences=gateway.audiences)
+        opened = _open(attempt, request.evidence)
+        verification = gateway.appraiser.verify(opened, ReportData(runtime.report_data), attempt.at)
+        compiled = gateway.appraiser.book.of(tenant)
+        judge = _judge(gateway, compiled, verification, attempt.at)
+        decisions = decide_paths(compiled, tenant, request.release, judge)
+        appraisal = _leading(decisions, compiled, request, judge)
+        _require_accepted(gateway, attempt, appraisal, decisions)
+        expires = _expiry(gateway, verification, attempt.at)
+        gateway.recorder.accept(attempt, appraisal, expires, releasable=True)
+        token = _token(gateway, attempt, appraisal, expires, runtime, ear.ATTESTED)
+        return {"attempt": attempt.id, "token": token} | _release(gateway, attempt, runtime, decisions)
+
+
+def release(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
+    """POST /v1/release: secrets for a token of ours, decided anew. Raises Denied."""
+    request = native.parse_release(body)
+    claims = own_token(request.token, keys=gateway.keys, issuer=gateway.issuer, tenant=tenant)
+    attempt = _new(gateway, tenant, "release")
+    attempt.facts |= {"appraisal": claims["jti"][:64], "paths": list(request.paths)}
+    with gateway.recorder.recording(attempt):
+        stored = releasable(claims, tenant=tenant, now=attempt.at, store=gateway.appraisals)
+        runtime = native.parse_runtime_data(stored.runtime_data)
+        opened = open_envelope(strictjson.loads(stored.evidence, "evidence", limit=native.MAX_BODY))
+        verification = gateway.appraiser.verify(opened, ReportData(runtime.report_data), attempt.at)
+        compiled = gateway.appraiser.book.of(tenant)
+        judge = _judge(gateway, compiled, verification, attempt.at)
+        decisions = decide_paths(compiled, tenant, request.paths, judge)
+        if not any(decision.grant for decision in decisions):
+            raise _all_refused(gateway, attempt, decisions, decisions[0].appraisal)
+        return {"attempt": attempt.id} | _release(gateway, attempt, runtime, decisions)
+
+
+def verify(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
+    """POST /v1/verify: what a relying party may know. Never releases, whatever the verdict.
+
+    With our own challenge the attempt is recorded; without one nothing is stored, for anybody may ask.
+    """
+    request = native.parse_verify(body)
+    if request.runtime_data is None:
+        binding: Binding = Unbound("the relying party gave no report data")
+        if request.report_data is not None:
+            binding = ReportData(request.report_data)
+        attempt = _new(gateway, tenant, "verify")
+        return _verify(gateway, attempt, request, binding, None)
+    runtime = native.parse_runtime_data(request.runtime_data)
+    attempt = _begin(gateway, tenant, "verify", runtime)
+    with gateway.recorder.recording(attempt):
+        check_place(runtime, tenant=tenant, audiences=gateway.audiences)
+        return _verify(gateway, attempt, request, ReportData(runtime.report_data), runtime)
+
+
+# --- the stages ----------------------------------------------------------------------------------------
+
+
+def _new(gateway: Gateway, tenant: str, kind: str) -> Attempt:
+    return Attempt(id=new_id(gateway.random), tenant=tenant, kind=kind, at=gateway.clock.now())
+
+
+def _begin(gateway: Gateway, tenant: str, kind: str, runtime: native.RuntimeData) -> Attempt:
+    """Use up the challenge. What carries none of ours is counted; a used one is an attempt, and recorded."""
+    attempt = _new(gateway, tenant, kind)
+    attempt.runtime_data = runtime.raw
+    attempt.facts["jkt"] = runtime.key.thumbprint
+    try:
+        nonces.take(runtime.nonce, tenant, attempt.at, keys=gateway.keys, store=gateway.nonces)
+    except GatewayError as error:
+        if error.reason is GatewayReason.NONCE_USED:
+            raise gateway.recorder.refuse(attempt, of_error(error)) from None
+        gateway.recorder.ignored(str(error.reason))
+        raise
+    return attempt
+
+
+def _open(attempt: Attempt, envelope: Mapping[str, Any]) -> Opened:
+    """Bytes to parsed evidence. What the envelope says about itself counts: a note that failed refuses."""
+    opened = open_envelope(envelope)
+    attempt.evidence = record.encode(envelope)
+    failed = next((note for note in opened.notes if note.outcome is Outcome.FAILED), None)
+    if failed is not None:
+        raise Denied(Why(reason=failed.code or failed.id, where=failed.id), attempt=attempt.id)
+    return opened
+
+
+def _judge(
+    gateway: Gateway, compiled: Compiled, verification: Verification, now: datetime
+) -> Callable[[str | None], Appraisal]:
+    return lambda name: gateway.appraiser.judge(verification, compiled, name, now)
+
+
+def _leading(
+    decisions: Sequence[Decision],
+    compiled: Compiled,
+    request: native.AttestRequest,
+    judge: Callable[[str | None], Appraisal],
+) -> Appraisal:
+    """The appraisal that the token carries: of the first path granted; else of the first path that somebody
+    owns; without paths, of the policy that was named, or of the only one there is."""
+    granted = [d.appraisal for d in decisions if d.grant is not None and d.appraisal is not None]
+    owned = [d.appraisal for d in decisions if d.appraisal is not None]
+    if granted or owned:
+        return (granted or owned)[0]
+    return judge(None if decisions else _named(compiled, request.policy))
+
+
+def _named(compiled: Compiled, name: str | None) -> str | None:
+    if name is None:
+        return compiled.only
+    if name not in compiled.releases:
+        raise GatewayError(
+            GatewayReason.NO_POLICY,
+            "no active policy has that name",
+            where="policy",
+            expected="the name of an active release policy",
+            found=repr(name[:64]),
+        )
+    return name
+
+
+def _require_accepted(
+    gateway: Gateway, attempt: Attempt, appraisal: Appraisal, decisions: Sequence[Decision]
+) -> None:
+    """Raises Denied: when secrets were asked for and none is granted, and when none were and the verdict is
+    not accepted."""
+    if decisions:
+        if not any(decision.grant for decision in decisions):
+            raise _all_refused(gateway, attempt, decisions, appraisal)
+    elif appraisal.verdict is not Verdict.ACCEPTED:
+        raise gateway.recorder.refuse(attempt, of_appraisal(appraisal), appraisal)
+
+
+def _all_refused(
+    gateway: Gateway, attempt: Attempt, decisions: Sequence[Decision], appraisal: Appraisal | None
+) -> Denied:
+    """The machine's own fault outranks a missing policy, so that a guest without one learns what is worse."""
+    refusals = _refusals(decisions)
+    why = refusals[0].why
+    if appraisal is not None and appraisal.verdict is Verdict.REFUSED:
+        why = of_appraisal(appraisal)
+    return gateway.recorder.refuse(attempt, why, appraisal, refusals)
+
+
+def _refusals(decisions: Sequence[Decision]) -> tuple[PathRefusal, ...]:
+    return tuple(PathRefusal(d.path, d.why) for d in decisions if d.why is not None)
+
+
+def _release(
+    gateway: Gateway, attempt: Attempt, runtime: native.RuntimeData, decisions: Sequence[Decision]
+) -> dict[str, Any]:
+    """Hand out what was granted. A secret that is not there is one path's refusal; if it was the only one,
+    it is the reply's."""
+    releases, refusals = [], list(_refusals(decisions))
+    for refusal in refusals:
+        gateway.releaser.refuse(attempt, refusal)
+    for decision in decisions:
+        if decision.grant is None:
+            continue
+        try:
+            releases.append(gateway.releaser.hand_out(attempt, runtime, decision.grant))
+        except GatewayError as error:
+            if error.reason is not GatewayReason.SECRET_ABSENT:
+                raise
+            refusals.append(PathRefusal(decision.path, because(error.reason, "secret")))
+    if decisions and not releases:
+        raise Denied(refusals[-1].why, attempt=attempt.id, refusals=tuple(refusals))
+    return {"releases": releases, "refusals": [refusal.public() for refusal in refusals]}
+
+
+def _verify(
+    gateway: Gateway,
+    attempt: Attempt,
+    request: native.VerifyRequest,
+    binding: Binding,
+    runtime: native.RuntimeData | None,
+) -> dict[str, Any]:
+    opened = _open(attempt, request.evidence)
+    verification = gateway.appraiser.verify(opened, binding, attempt.at)
+    compiled = gateway.appraiser.book.of(attempt.tenant)
+    appraisal = gateway.appraiser.judge(verification, compiled, _named(compiled, request.policy), attempt.at)
+    expires = _expiry(gateway, verification, attempt.at)
+    if runtime is not None and appraisal.verdict is Verdict.ACCEPTED:
+        gateway.recorder.accept(attempt, appraisal, expires, releasable=False)
+    elif runtime is not None:
+        gateway.recorder.refuse(attempt, of_appraisal(appraisal), appraisal)
+    nonce = b64.encode_url(binding.expected) if isinstance(binding, ReportData) else None
+    token = _token(gateway, attempt, appraisal, expires, runtime, ear.BACKGROUND, nonce)
+    return {"attempt": attempt.id, "token": token} | record.public(appraisal)
+
+
+def _expiry(gateway: Gateway, verification: Verification, now: datetime) -> datetime:
+    """Never later than the first certificate or document that the verdict relies on."""
+    latest = (now + gateway.token_life).replace(microsecond=0)
+    return latest if verification.expires is None else min(latest, verification.expires)
+
+
+def _token(
+    gateway: Gateway,
+    attempt: Attempt,
+    appraisal: Appraisal,
+    expires: datetime,
+    runtime: native.RuntimeData | None,
+    purpose: str,
+    nonce: str | None = None,
+) -> str:
+    claims = ear.claims(
+        appraisal,
+        issuer=gateway.issuer,
+        audience=gateway.issuer,
+        tenant=attempt.tenant,
+        jti=attempt.id,
+        issued=attempt.at,
+        expires=expires,
+        nonce=nonce if runtime is None else runtime.nonce,
+        thumbprint=None if runtime is None else runtime.key.thumbprint,
+        purpose=purpose,
+    )
+    return gateway.keys.sign_jws({"typ": ear.TYP}, ear.encode(claims))
