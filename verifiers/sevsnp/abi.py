@@ -10,11 +10,13 @@ What must stay true: exactly 1184 bytes are a report and nothing else is; everyt
 from __future__ import annotations
 
 import enum
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from verifiers.codec.reader import Field, cut
+from verifiers.codec.reader import Field
+from verifiers.errors import EvidenceFormatError, Reason
 
 SIZE = 0x4A0
 SIGNED_SIZE = 0x2A0
@@ -63,6 +65,10 @@ LAYOUT: tuple[Field, ...] = (
     Field("RESERVED_330", 0x330, 368),
 )
 """Version 5. Earlier versions have no fields at other places, only fewer: see `FIELDS_SINCE`."""
+
+# The layout has no gaps, so one call cuts a report into all its fields.
+_NAMES = tuple(field.name for field in LAYOUT)
+_CUT = struct.Struct("<" + "".join(f"{field.size}s" for field in LAYOUT))
 
 FIELDS_SINCE: Mapping[str, int] = MappingProxyType(
     {
@@ -190,13 +196,22 @@ class SnpReport:
         return SigningKey(number) if number in (0, 1, 7) else None
 
 
+def cut(raw: bytes) -> dict[str, bytes]:
+    """The fields of `LAYOUT` as raw bytes. Raises EvidenceFormatError(BAD_LENGTH) unless 1184 bytes."""
+    if len(raw) != SIZE:
+        raise EvidenceFormatError(
+            Reason.BAD_LENGTH, "SNP report", expected=f"{SIZE} bytes", found=f"{len(raw)} bytes"
+        )
+    return dict(zip(_NAMES, _CUT.unpack(raw), strict=True))
+
+
 def parse(raw: bytes) -> SnpReport:
     """Cut 1184 bytes into fields.
 
     Raises EvidenceFormatError(BAD_LENGTH) for any other length, and nothing else: what carriers append is
     theirs to strip, and wrong values are findings of `verify`.
     """
-    part = cut(raw, LAYOUT, SIZE, "SNP report")
+    part = cut(raw)
     number = int.from_bytes
     return SnpReport(
         raw=bytes(raw),
@@ -237,7 +252,7 @@ def parse(raw: bytes) -> SnpReport:
 
 def write(report: SnpReport) -> bytes:
     """The 1184 bytes of a report, assembled from its fields; reserved bytes are those received."""
-    raw = cut(report.raw, LAYOUT, SIZE, "SNP report")
+    raw = cut(report.raw)
     fields: dict[str, int | bytes] = {name: value for name, value in raw.items() if "RESERVED" in name}
     for name in raw.keys() - fields.keys():
         if hasattr(SnpReport, name.lower()):

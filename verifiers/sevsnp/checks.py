@@ -169,6 +169,8 @@ def tcb_order(report: SnpReport, line: Product | None) -> Check:
         return Check(
             name, UNKNOWN, _TCB_ORDER, "the product, and so the layout, is unknown", ABI, Reason.SNP_PRODUCT
         )
+    if report.current_tcb == report.committed_tcb == report.reported_tcb == report.launch_tcb:
+        return _TCB_ORDER_OK
     current, committed = (
         product.decode_tcb(report.current_tcb, line),
         product.decode_tcb(report.committed_tcb, line),

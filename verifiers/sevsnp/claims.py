@@ -13,7 +13,7 @@ from datetime import datetime
 
 from verifiers.claimtypes import ClaimSpec, ClaimType
 from verifiers.crypto.crl import Crl
-from verifiers.model import ClaimValue, TeeKind
+from verifiers.model import ClaimValue, TcbVersion, TeeKind
 from verifiers.sevsnp import product
 from verifiers.sevsnp.abi import GuestPolicy, PlatformInfo, SnpReport
 from verifiers.sevsnp.chain import Leaf
@@ -272,10 +272,7 @@ def read(
         claims["snp.signing_key"] = key.name
     if line is not None:
         claims["snp.product"] = line.value
-        claims["snp.current_tcb"] = product.decode_tcb(report.current_tcb, line)
-        claims["snp.reported_tcb"] = product.decode_tcb(report.reported_tcb, line)
-        claims["snp.committed_tcb"] = product.decode_tcb(report.committed_tcb, line)
-        claims["snp.launch_tcb"] = product.decode_tcb(report.launch_tcb, line)
+        _tcbs(claims, report, line)
     if leaf is not None and leaf.extensions is not None:
         if leaf.extensions.hwid is not None:
             claims["snp.hwid"] = leaf.extensions.hwid
@@ -285,6 +282,20 @@ def read(
         claims["collateral.amd_crl"] = "checked"
         claims["collateral.amd_crl.age"] = now - crl.this_update
     return claims
+
+
+def _tcbs(claims: dict[str, ClaimValue], report: SnpReport, line: Product) -> None:
+    # On a platform at rest all four are the same bytes: decoded once.
+    decoded: dict[bytes, TcbVersion] = {}
+    for claim, raw in (
+        ("snp.current_tcb", report.current_tcb),
+        ("snp.reported_tcb", report.reported_tcb),
+        ("snp.committed_tcb", report.committed_tcb),
+        ("snp.launch_tcb", report.launch_tcb),
+    ):
+        if raw not in decoded:
+            decoded[raw] = product.decode_tcb(raw, line)
+        claims[claim] = decoded[raw]
 
 
 def _flags(claims: dict[str, ClaimValue], report: SnpReport) -> None:

@@ -73,7 +73,7 @@ def verify(
         claims=claims.read(report, leaf, line, crl, now),
         checks=found,
         used=_used(leaf, crl.sha256 if crl else None),
-        missing=_missing(report, leaf, line, crl is not None),
+        missing=_missing(report, leaf, line, holds, crl is not None, now),
         ends=[*(path.ends(leaf) if leaf else ()), *((crl.next_update,) if crl else ())],
         now=now,
     )
@@ -118,11 +118,17 @@ def _used(leaf: Leaf | None, crl: str | None) -> dict[str, str]:
     return out
 
 
-def _missing(report: SnpReport, leaf: Leaf | None, line: Product | None, have_crl: bool) -> list[Need]:
+def _missing(
+    report: SnpReport, leaf: Leaf | None, line: Product | None, holds: bool, have_crl: bool, now: datetime
+) -> list[Need]:
     """What would answer what is open: the right leaf, and a current CRL for its ARK."""
     out: list[Need] = []
     if leaf is None or not (
-        leaf.kind is report.signing_key and chains.fits_chip(report, leaf) and chains.fits_tcb(report, leaf)
+        leaf.issuer is not None
+        and leaf.certificate.valid_at(now)
+        and leaf.kind is report.signing_key
+        # A key that signed the report is the right one; only otherwise is it worth asking why not.
+        and (holds or (chains.fits_chip(report, leaf) and chains.fits_tcb(report, leaf)))
     ):
         need = needs.leaf_need(report, line)
         if need is not None:
