@@ -127,7 +127,9 @@ def resolve(
         pck_crls=_crls(endorsements.crls, ca) if ca else Crls(verified=(), forged=0, malformed=()),
         signers=tuple({signer.sha256: signer for some in used for signer in some}.values()),
     )
-    if tcb_infos.verified and found.verified and out.root_crls.verified and out.pck_crls.verified:
+    # Only what a stranger's certificate cannot multiply: an FMSPC that TCB info exists for, or none at all.
+    complete = bool(tcb_infos.verified and out.pck_crls.verified) or (ca is None and fmspc is None)
+    if complete and found.verified and out.root_crls.verified:
         endorsements.cache.put(key, out)
     return out
 

@@ -90,7 +90,7 @@ def examine(quote: Quote, tdx: TdxTcb | None, endorsements: Endorsements, now: d
     collateral = _collateral(quote, chain, endorsements)
     dates_at = len(out.checks)
     out.checks.append(_revocation(out, chain, collateral, now))
-    out.checks += _signatures(out, quote, chain)
+    out.checks += _signatures(out, quote, found)
     out.checks.append(_tcb_info(out, quote, chain, collateral, now))
     out.checks += _identity(out, quote, collateral, now)
     out.checks.append(_tcb(out, quote, tdx))
@@ -237,12 +237,12 @@ def _revocation(out: Examined, chain: PckChain | None, collateral: Collateral | 
     return _lacking(q.REVOCATION, f"{what}: {worst.found}", worst)
 
 
-def _signatures(out: Examined, quote: Quote, chain: PckChain | None) -> tuple[Check, Check, Check]:
+def _signatures(out: Examined, quote: Quote, found: PckChain | Problem) -> tuple[Check, Check, Check]:
     """QE report by the PCK, attestation key by the QE report, header and body by the attestation key."""
     data = quote.signature_data
-    if chain is None:
-        qe = q.QE_SIGNATURE.unknown("no PCK certificate", Reason.DCAP_PCK_MISSING)
-    elif chains.signed_qe_report(quote, chain.leaf):
+    if isinstance(found, Problem):
+        qe = q.QE_SIGNATURE.unknown("no PCK certificate", found.reason)
+    elif chains.signed_qe_report(quote, found.leaf):
         qe = q.QE_SIGNATURE.passed
     else:
         qe = q.QE_SIGNATURE.fails("it is not")
