@@ -28,6 +28,7 @@ from policies.model import (
     ReleasePolicy,
     Test,
 )
+from policies.paths import overlaps
 from policies.values import show_duration
 from policies.vocabulary import ALL_KINDS, Role
 from verifiers.model import TeeKind
@@ -374,4 +375,18 @@ def _check_risks(release: ReleasePolicy, programs: Mapping[TeeKind, Program], pr
             problems.add("claim-type", risk.at, message)
 
 
-__all__ = ["Policy", "PolicyErrors", "compile", "platform_only"]
+def check_overlap(releases: Iterable[ReleasePolicy]) -> None:
+    """One active release policy owns a secret path. Raises PolicyErrors, policy.path-overlap."""
+    problems = Problems()
+    owners: list[tuple[ReleasePolicy, str]] = []
+    for release in releases:
+        for pattern in release.secrets:
+            for other, taken in owners:
+                if other is not release and other.tenant == release.tenant and overlaps(pattern, taken):
+                    message = f"{pattern} overlaps {taken} of {other.name}: one policy owns a path"
+                    problems.add("path-overlap", release.places["secrets"], message)
+        owners += [(release, pattern) for pattern in release.secrets]
+    problems.check()
+
+
+__all__ = ["Policy", "PolicyErrors", "check_overlap", "compile", "platform_only"]
