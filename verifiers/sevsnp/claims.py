@@ -196,6 +196,13 @@ TABLE: tuple[ClaimSpec, ...] = (
         "committed_version_build_minor_major",
         length=3,
     ),
+    _row(
+        "snp.provisional_firmware",
+        _F,
+        "what runs differs from what is committed, TCB or version: it can still be rolled back",
+        _REPORT + "CURRENT_TCB, COMMITTED_TCB, CURRENT_BUILD and after, COMMITTED_BUILD and after",
+        None,
+    ),
     _field("launch_mit_vector", _M, "mitigations at launch; zero before version 5", "LAUNCH_MIT_VECTOR"),
     _field("current_mit_vector", _M, "mitigations now; zero before version 5", "CURRENT_MIT_VECTOR"),
     _row("snp.csp_id", ClaimType.TEXT, "provider that the VLEK was made for", "AMD 57230, cspID", "csp_id"),
@@ -260,6 +267,10 @@ def read(
         "snp.current_version_raw": bytes(report.current_version[::-1]),
         "snp.committed_version_raw": bytes(report.committed_version[::-1]),
     }
+    claims["snp.provisional_firmware"] = (report.current_tcb, report.current_version) != (
+        report.committed_tcb,
+        report.committed_version,
+    )
     _flags(claims, report)
     if report.cpuid is not None:
         claims["snp.cpuid_fms"] = report.cpuid_fms.hex()
