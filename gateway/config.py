@@ -34,7 +34,7 @@ class Listen:
     host: str = "127.0.0.1"
     port: int = 8443
     workers: int = 2
-    threads: int = 8
+    threads: int = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policies.release import ReleaseGrant, decide
-
 from gateway import secrets
 from gateway.attempts import Attempt
 from gateway.errors import GatewayError, GatewayReason
@@ -22,6 +20,7 @@ from gateway.refusal import PathRefusal, Why, because, of_appraisal
 from gateway.release import native
 from gateway.release.wrap import wrap
 from policies.appraise import Appraisal
+from policies.release import ReleaseGrant, decide
 from verifiers.model import Verdict
 
 
@@ -50,8 +49,10 @@ class Releaser:
         Raises LedgerUnavailable before anything is opened, and GatewayError (SECRET_ABSENT and the keys')
         after the outcome "failed" is in the ledger.
         """
+        if grant.tenant != attempt.tenant:
+            raise AssertionError("a grant of another tenant")
         named = {"attempt": attempt.id, "path": grant.path, "jkt": runtime.key.thumbprint}
-        self.ledger.append(attempt.tenant, "release.intent", named | _grounds(grant.appraisal))
+        self.ledger.append(attempt.tenant, "release.intent", named | _grounds(grant))
         try:
             opened = secrets.get(self.vault, attempt.tenant, grant.path)
         except GatewayError as error:
@@ -66,7 +67,7 @@ class Releaser:
             nonce=runtime.nonce,
             path=grant.path,
             version=opened.version,
-            lease=grant.appraisal.lease,
+            lease=grant.lease,
             jwe=wrap(opened.value, runtime.key),
         )
         signed = self.keys.sign_jws({"typ": native.TYP}, payload)
@@ -114,11 +115,11 @@ def _decide(appraisal: Appraisal, tenant: str, path: str) -> Decision:
     return Decision(path=path, appraisal=appraisal, grant=None, why=why)
 
 
-def _grounds(appraisal: Appraisal) -> dict[str, Any]:
+def _grounds(grant: ReleaseGrant) -> dict[str, Any]:
     return {
-        "evidence": f"sha256:{appraisal.verification.evidence.digest.hex()}",
-        "policies": list(appraisal.policy_digests),
-        "rule": appraisal.rule,
-        "waived": [waiver.id for waiver in appraisal.waived],
-        "simulated": appraisal.verification.simulated,
+        "evidence": f"sha256:{grant.evidence.hex()}",
+        "policy": f"{grant.policy.name}@{grant.policy.version} {grant.policy.digest}",
+        "rule": grant.rule,
+        "waived": [waiver.id for waiver in grant.waived],
+        "simulated": grant.simulated,
     }

@@ -20,13 +20,15 @@ class Role(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """tenant: from the path, "default" when the path names none. who: name of the administrator."""
+    """tenant: from the path, "default" when the path names none. who: id of the administrator, if that is who
+    calls; wide: whether the whole gateway is theirs, not one tenant."""
 
     tenant: str
     body: bytes
     params: Mapping[str, str]
     query: Mapping[str, str]
     who: str | None
+    wide: bool = False
 
     def __repr__(self) -> str:
         return f"Call(tenant={self.tenant!r}, {len(self.body)} bytes)"

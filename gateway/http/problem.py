@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.errors import ABOUT, GatewayError, GatewayReason
@@ -70,6 +70,11 @@ def of(error: BaseException) -> Problem:
         return plain(GatewayReason.LEDGER_UNAVAILABLE, headers={"Retry-After": "5"})
     log.error("our own fault", exc_info=error)
     return plain(GatewayReason.INTERNAL)
+
+
+def closing(found: Problem) -> Problem:
+    """The same, and the connection ends with it."""
+    return replace(found, headers={**found.headers, "Connection": "close"})
 
 
 def plain(

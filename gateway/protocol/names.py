@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 from gateway.errors import GatewayError, GatewayReason
+from policies.paths import MAX_SEGMENTS, is_path
 
 _TENANT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
-_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
-MAX_PATH, MAX_SEGMENTS = 512, 16
 
 
 def refuse(
@@ -27,20 +26,14 @@ def tenant_name(text: object, where: str) -> str:
 
 
 def secret_path(text: object, where: str) -> str:
-    """Segments of letters, digits, '.', '_' and '-' joined by '/'; none starts with '.' or '-'.
+    """A path as `policies.paths` defines it: one spelling, no climbing, no escaping in a URL.
 
-    So a path has one spelling, cannot climb, and needs no escaping in a URL. Raises
-    GatewayError("release.path").
+    Raises GatewayError("release.path").
     """
-    if (
-        not isinstance(text, str)
-        or len(text) > MAX_PATH
-        or text.count("/") >= MAX_SEGMENTS
-        or not all(_SEGMENT.match(segment) for segment in text.split("/"))
-    ):
+    if not isinstance(text, str) or not is_path(text):
         raise refuse(
             where,
-            expected="segments of A-Z a-z 0-9 . _ - joined by /",
+            expected=f"1..{MAX_SEGMENTS} segments of A-Z a-z 0-9 . _ - joined by /",
             found=repr(_clip(text)),
             reason=GatewayReason.SECRET_PATH,
         )

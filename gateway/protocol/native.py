@@ -83,6 +83,8 @@ def device_nonce(nonce: bytes, thumbprint: bytes, index: int) -> bytes:
 def parse_attest(body: bytes) -> AttestRequest:
     """Body of POST /v1/attest. Raises GatewayError or EvidenceFormatError."""
     members = _object(body, {"evidence", "runtime_data"}, {"release", "policy"})
+    if members.get("release") and "policy" in members:
+        raise refuse("body", expected="release or policy: a path has its own policy", found="both")
     return AttestRequest(
         evidence=_envelope(members["evidence"]),
         runtime_data=_runtime_bytes(members["runtime_data"]),

@@ -1,0 +1,123 @@
+"""The composition root: a configuration becomes objects here, and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gateway import admins
+from gateway.adapters import OsRandom, SystemClock
+from gateway.administration import Office, activate_shipped
+from gateway.appraiser import Appraiser
+from gateway.attempts import Recorder
+from gateway.caches import LruChains
+from gateway.collateral import StoredCollateralSource
+from gateway.config import Config
+from gateway.http.handlers import Site
+from gateway.http.metrics import Metrics
+from gateway.http.openapi import describe
+from gateway.http.routes import ROUTES
+from gateway.keys import FileKeys
+from gateway.pipeline import Gateway
+from gateway.policybook import PolicyBook
+from gateway.releasing import Releaser
+from gateway.secrets import Vault
+from gateway.store import Store, StoreKind, open_store
+from verifiers.model import AnchorSet
+
+DATABASE = "sealgate.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What starting found or made. store: must stay open while workers run, or their challenges end.
+    credential: of the first administrator, if that was made now."""
+
+    store: Store
+    created: bool
+    credential: admins.Credential | None
+
+
+def prepare(config: Config) -> Prepared:
+    """Create store, keys, first administrator and shipped baselines, unless they are there.
+
+    Raises GatewayError: the store's and the keys' own reasons, STORE_KIND above all when the mode is not the
+    one that the store was created in.
+    """
+    clock, random = SystemClock(), OsRandom()
+    path = config.database_folder / DATABASE
+    created = not path.exists()
+    store = open_store(path, create=_kind(config), expect=None, clock=clock, random=random)
+    try:
+        FileKeys.create(config.keys_folder, store.identity, random)
+        credential = None
+        if not store.administrators.list():
+            credential = admins.create(
+                "", store=store.administrators, ledger=store.ledger, clock=clock, random=random, by="setup"
+            )
+            activate_shipped(_office(store, clock), by="setup")
+        return Prepared(store, created, credential)
+    except BaseException:
+        store.close()
+        raise
+
+
+def compose(config: Config) -> tuple[Site, Store]:
+    """Everything that one worker process needs, over a store that exists."""
+    clock, random = SystemClock(), OsRandom()
+    store = open_store(
+        config.database_folder / DATABASE, create=None, expect=_kind(config), clock=clock, random=random
+    )
+    keys = FileKeys.load(config.keys_folder, store.identity, random)
+    metrics = Metrics()
+    vault = Vault(store=store.secrets, keys=keys, ledger=store.ledger, clock=clock)
+    issuer = config.issuer_name
+    gateway = Gateway(
+        issuer=issuer,
+        audiences=frozenset({issuer, *config.audiences}),
+        development=store.development,
+        token_life=timedelta(seconds=config.limits.token_seconds),
+        clock=clock,
+        random=random,
+        keys=keys,
+        nonces=store.nonces,
+        appraisals=store.appraisals,
+        appraiser=Appraiser(
+            source=StoredCollateralSource(store.collateral),
+            book=PolicyBook(store.documents),
+            anchors=_anchors(store),
+            cache=LruChains(config.limits.chains),
+        ),
+        recorder=Recorder(
+            ledger=store.ledger,
+            appraisals=store.appraisals,
+            count=lambda outcome, reason: metrics.count(
+                "sealgate_decisions_total", outcome=outcome, reason=reason
+            ),
+            ignored=lambda reason: metrics.count("sealgate_ignored_requests_total", reason=reason),
+        ),
+        releaser=Releaser(issuer=issuer, keys=keys, ledger=store.ledger, vault=vault),
+    )
+    site = Site(
+        config=config,
+        gateway=gateway,
+        office=_office(store, clock),
+        vault=vault,
+        administrators=store.administrators,
+        metrics=metrics,
+        openapi=describe(ROUTES, issuer=issuer),
+    )
+    return site, store
+
+
+def _anchors(store: Store) -> AnchorSet:
+    """Simulated roots count in a store that was created for them, whatever the command line says."""
+    return AnchorSet.VENDOR_AND_SIMULATED if store.development else AnchorSet.VENDOR
+
+
+def _kind(config: Config) -> StoreKind:
+    return StoreKind.DEVELOPMENT if config.development else StoreKind.PRODUCTION
+
+
+def _office(store: Store, clock: SystemClock) -> Office:
+    return Office(documents=store.documents, collateral=store.collateral, ledger=store.ledger, clock=clock)

@@ -1,0 +1,114 @@
+"""Running the gateway: worker processes of granian, each with the WSGI application of `http/app.py`."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import logging
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+
+from gateway import app, files
+from gateway.config import Config
+from gateway.http import app as web
+from gateway.http.body import BodyReader
+
+_HEADER_MILLISECONDS = 10_000
+_STOP_SECONDS = 10
+_READY_SECONDS = 60
+_POLL_SECONDS = 0.05
+
+
+def load_application(config: Config) -> Any:
+    """The WSGI application, composed inside a worker process."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    site, _ = app.compose(config)
+    reader = BodyReader(threads=2 * config.listen.threads, seconds=config.limits.read_seconds)
+    return web.create(site, reader)
+
+
+def serve(config: Config, *, ready: Callable[[], None]) -> None:
+    """Run until SIGINT or SIGTERM; requests under way are finished first. ready: called once, from another
+    thread, when the first worker answers."""
+    server = Server(
+        "gateway",
+        address=config.listen.host,
+        port=config.listen.port,
+        interface=Interfaces.WSGI,
+        workers=config.listen.workers,
+        blocking_threads=config.listen.threads,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=64 * 1024),
+        log_level=LogLevels.error,
+        ssl_cert=config.tls.certificate,
+        ssl_key=config.tls.key,
+        respawn_failed_workers=True,
+        workers_kill_timeout=_STOP_SECONDS,
+    )
+    server.on_startup(lambda: threading.Thread(target=_announce, args=(config, ready), daemon=True).start())
+    server.serve(target_loader=partial(load_application, config), wrap_loader=False)
+
+
+@contextlib.contextmanager
+def reserved_port(config: Config) -> Iterator[Config]:
+    """The configuration with a real port. Port 0 becomes a free one, held (bound, not listening) until the
+    workers have it too: they all bind with SO_REUSEPORT."""
+    if config.listen.port:
+        yield config
+        return
+    family = socket.AF_INET6 if ":" in config.listen.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((config.listen.host, 0))
+        yield replace(config, listen=replace(config.listen, port=held.getsockname()[1]))
+
+
+def write_ready_file(path: Path, config: Config, token_file: Path | None) -> None:
+    """What whoever started us needs to know, all at once: a reader sees a whole file or none."""
+    value = {"url": config.url, "pid": os.getpid(), "issuer": config.issuer_name}
+    if token_file is not None:
+        value["admin_token_file"] = str(token_file)
+    files.replace_file(path, json.dumps(value).encode())
+
+
+def _announce(config: Config, ready: Callable[[], None]) -> None:
+    until = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < until:
+        time.sleep(_POLL_SECONDS)
+        if _answers(config):
+            ready()
+            return
+
+
+def _answers(config: Config) -> bool:
+    """Is a worker there? Any HTTP answer counts; whose certificate it is does not matter to ourselves."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.listen.host, config.listen.host)  # noqa: S104
+    connection: http.client.HTTPConnection
+    if config.tls.enabled:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(host, config.listen.port, timeout=2, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, config.listen.port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
