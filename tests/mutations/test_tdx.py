@@ -139,12 +139,6 @@ def verified(raw: bytes, **changed: Any) -> Verification | EvidenceFormatError:
         return error
 
 
-class Cache(dict[tuple[object, ...], object]):
-    """The collateral stays the same over all flips; what a flipped quote brings has its own key."""
-
-    put = dict.__setitem__
-
-
 def bits(start: int, end: int, step: int) -> Iterator[int]:
     return iter(range(start * 8, end * 8, 1 if FULL else step))
 
@@ -152,7 +146,7 @@ def bits(start: int, end: int, step: int) -> Iterator[int]:
 def test_every_bit_of_the_signed_region() -> None:
     """Header and body: a flip that leaves a quote fails at the signature, whatever else it changes."""
     raw = v.file(VECTOR, "quote")
-    cache, framing = Cache(), set()
+    cache, framing = v.Cache(), set()
     for bit in range(SIGNED * 8):
         found = verified(flipped(raw, bit), cache=cache)
         if isinstance(found, EvidenceFormatError):
@@ -169,7 +163,7 @@ def test_every_bit_of_the_signed_region() -> None:
 
 def test_the_bits_of_the_signature_data() -> None:
     raw = quote.parse(v.file(VECTOR, "quote")).raw
-    cache = Cache()
+    cache = v.Cache()
     for bit in bits(SIGNED, len(raw), 5):
         found = verified(flipped(raw, bit), cache=cache)
         if isinstance(found, Verification):
@@ -182,7 +176,7 @@ def test_the_bits_of_each_certificate(index: int) -> None:
     """A flip in the DER, encoded again: base64 cannot hide it and the chain cannot stand it."""
     parsed = quote.parse(v.file(VECTOR, "quote"))
     chain = split_pem(parsed.signature_data.certification_data, "chain", limit=3)
-    cache = Cache()
+    cache = v.Cache()
     for bit in bits(0, len(chain[index]), 23):
         certificates = list(chain)
         certificates[index] = flipped(chain[index], bit)

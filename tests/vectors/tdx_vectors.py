@@ -16,6 +16,19 @@ BY_ID: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in MANIFEST.
 UNBOUND = Unbound("recorded evidence")
 
 
+class Cache:
+    """Remembers everything for ever."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[object, ...], object] = {}
+
+    def get(self, key: tuple[object, ...]) -> object | None:
+        return self.entries.get(key)
+
+    def put(self, key: tuple[object, ...], value: object) -> None:
+        self.entries[key] = value
+
+
 def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
