@@ -10,7 +10,7 @@ Sources: AMD 56860, AMD 57230; order after AMD's own procedure.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from verifiers.model import Binding, Check, Endorsements, EvidenceSummary, Need, Tcb, TeeKind, Verification
 from verifiers.sevsnp import chain as chains
@@ -41,6 +41,8 @@ def verify(
     A CRL does not say from which of KDS's two places it is ("vcek", "vlek"): both are the ARK's own, and
     any of them counts for ASK and ASVK alike.
     """
+    if now.utcoffset() != timedelta(0):
+        raise ValueError("now must be an aware UTC datetime")
     anchors = endorsements.anchors
     judged = chains.judged(endorsements)
     leaf = chains.select(report, judged.leaves, anchors, now)

@@ -1,0 +1,392 @@
+"""Which certificates and CRLs count: pins, selection, dates, revocation, the cache."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gateway.simulator import keys
+from gateway.simulator.amd import SnpMachine
+from gateway.simulator.amdcerts import serial
+from gateway.simulator.x509build import Extension
+from tests.vectors.snp_vectors import DictCache
+from verifiers.model import AnchorSet, Endorsements, Outcome, Unbound, Verdict, Verification, first_reason
+from verifiers.sevsnp import abi, chain
+from verifiers.sevsnp.verify import verify
+
+DAY = timedelta(days=1)
+DATA = bytes(64)
+UNBOUND = Unbound("the chain alone is looked at")
+MILAN, AWS = SnpMachine(product="Milan"), SnpMachine(product="Milan", signing_key="VLEK")
+OTHER_CHIP = SnpMachine(product="Milan", seed="another machine")
+STRANGER = keys.amd("Genoa", "ASK")
+"""A key that is pinned, for something else."""
+
+
+def run(machine: SnpMachine, *, at: datetime | None = None, **given: Any) -> Verification:
+    endorsements = machine.endorsements(**given)
+    return verify(abi.parse(machine.report(DATA)), endorsements, UNBOUND, at or machine.at)
+
+
+def failed(found: Verification) -> dict[str, str | None]:
+    return {check.id: check.code for check in found.checks if check.outcome is Outcome.FAILED}
+
+
+def check(found: Verification, name: str) -> Any:
+    return next(check for check in found.checks if check.id == name)
+
+
+# --- simulated and vendor ------------------------------------------------------------------------------
+
+
+def test_simulated_evidence_is_refused_under_the_vendors_roots() -> None:
+    found = run(MILAN, anchors=AnchorSet.VENDOR)
+    assert found.verdict is Verdict.REFUSED
+    assert first_reason(found.checks) == "evidence.simulated"
+    assert failed(found) == {"evidence.simulated": "evidence.simulated", "snp.chain": "evidence.simulated"}
+    assert (found.signature_valid, found.chain_valid, found.simulated) == (True, False, True)
+    assert found.claims["evidence.simulated"] is True
+
+
+def test_a_cache_does_not_carry_trust_from_one_anchor_set_to_the_other() -> None:
+    cache = DictCache()
+    assert run(MILAN, cache=cache).authentic
+    assert not run(MILAN, cache=cache, anchors=AnchorSet.VENDOR).chain_valid
+    assert cache.hits == 0
+    assert len(cache.entries) == 2
+
+
+# --- signatures and names ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param({"sign_with": STRANGER}, "snp.chain", id="signed-by-another-key"),
+        pytest.param({"issued_by": "SEV-Genoa"}, "snp.chain", id="names-another-issuer"),
+        pytest.param({"issued_by": "ARK-Milan"}, "snp.chain", id="names-the-root"),
+        pytest.param(
+            {"issued_by": "ARK-Milan", "sign_with": keys.amd("Milan", "ARK")}, "snp.chain", id="by-the-root"
+        ),
+        pytest.param({"issued_by": "Acme"}, "snp.chain", id="names-nobody"),
+        pytest.param(
+            {"issued_by": "SEV-VCEK", "sign_with": keys.amd("Milan", "ASK")}, "snp.chain", id="names-a-leaf"
+        ),
+    ],
+)
+def test_only_the_pinned_issuer_counts(change: dict[str, Any], reason: str) -> None:
+    found = run(MILAN, certificates=(MILAN.vcek(**change),))
+    assert not found.chain_valid
+    assert first_reason(found.checks) == reason
+    assert found.missing[0].kind == "amd.vcek"
+
+
+def test_trailer_field_spelled_out_is_accepted() -> None:
+    """As AMD writes it, although DER would leave the default away."""
+    assert run(MILAN, certificates=(MILAN.vcek(trailer_field=True),)).verdict is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        pytest.param(
+            Extension("1.2.3.4", b"\x05\x00", critical=True), "critical extension", id="unknown-critical"
+        ),
+        pytest.param(
+            Extension("2.5.29.19", b"\x30\x03\x01\x01\xff", critical=True), "marked as a CA", id="ca-flag"
+        ),
+        pytest.param(
+            Extension("2.5.29.15", b"\x03\x02\x02\x04"), "marked as a CA", id="may-sign-certificates"
+        ),
+    ],
+)
+def test_flags_of_the_leaf(extra: Extension, said: str) -> None:
+    found = run(MILAN, certificates=(MILAN.vcek(extra=(extra,)),))
+    assert found.authentic
+    assert failed(found) == {"snp.chain-names": "snp.chain-names"}
+    assert said in check(found, "snp.chain-names").found
+
+
+def test_a_harmless_extension_does_not_matter() -> None:
+    extra = Extension("1.2.3.4", b"\x05\x00")
+    assert run(MILAN, certificates=(MILAN.vcek(extra=(extra,)),)).verdict is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize("name", ["SEV-VCEJ", "sev-vcek", "SEV-VCEK "])
+def test_only_a_leaf_that_says_so_is_one(name: str) -> None:
+    found = run(MILAN, certificates=(MILAN.vcek(common_name=name),))
+    assert first_reason(found.checks) == "collateral.vcek-missing"
+
+
+def test_issuers_that_come_along_add_nothing() -> None:
+    found = run(MILAN, certificates=(MILAN.ark(), MILAN.ask(), MILAN.asvk(), MILAN.leaf))
+    assert found.verdict is Verdict.ACCEPTED
+    assert found.checks == run(MILAN).checks
+
+
+def test_a_root_of_ones_own_is_ignored_and_listed() -> None:
+    fake_ask = MILAN.vcek(common_name="SEV-Milan", issued_by="ARK-Milan", sign_with=STRANGER)
+    found = run(MILAN, certificates=(fake_ask, MILAN.leaf))
+    assert found.verdict is Verdict.ACCEPTED
+    note = check(found, "snp.ignored-collateral")
+    assert note.outcome is Outcome.NOT_CHECKED
+    assert note.found == "certificates[0] is named SEV-Milan and is not AMD's"
+
+
+# --- which leaf ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["right-one-first", "right-one-last"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(OTHER_CHIP.leaf, id="another-chip"),
+        pytest.param(MILAN.vcek(tcb=SnpMachine().certified_tcb), id="another-tcb"),
+        pytest.param(MILAN.vcek(sign_with=STRANGER), id="forged"),
+        pytest.param(MILAN.vcek(not_before=MILAN.at - 9 * DAY, not_after=MILAN.at - DAY), id="expired"),
+        pytest.param(AWS.leaf, id="a-vlek"),
+        pytest.param(MILAN.vcek(drop=["hwID"]), id="without-hwid"),
+        pytest.param(SnpMachine(product="Turin").leaf, id="another-product"),
+    ],
+)
+def test_of_two_leaves_the_one_that_belongs_is_taken(other: bytes, reverse: bool) -> None:
+    given = (MILAN.leaf, other)
+    assert run(MILAN, certificates=given[::-1] if reverse else given).verdict is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_of_two_providers_the_one_that_signed_is_taken(reverse: bool) -> None:
+    other = SnpMachine(product="Milan", signing_key="VLEK", csp_id="CN=another.example")
+    given = (AWS.leaf, other.leaf)
+    found = run(AWS, certificates=given[::-1] if reverse else given)
+    assert found.verdict is Verdict.ACCEPTED
+    assert found.claims["snp.csp_id"] == AWS.csp_id
+
+
+def test_a_fresh_certificate_of_the_same_key() -> None:
+    """KDS mints new certificates for one chip and TCB: either verifies."""
+    fresh = MILAN.vcek(not_before=MILAN.at - DAY)
+    for given in ((fresh,), (fresh, MILAN.leaf), (MILAN.leaf, fresh)):
+        assert run(MILAN, certificates=given).verdict is Verdict.ACCEPTED
+
+
+def test_a_leaf_of_another_kind_explains_when_there_is_no_other() -> None:
+    found = run(MILAN, certificates=(AWS.leaf,))
+    assert found.verdict is Verdict.REFUSED
+    assert set(failed(found)) == {"snp.signature", "snp.signing-key"}
+    assert found.missing[0].kind == "amd.vcek"
+
+
+def test_the_first_leaf_explains_when_none_fits() -> None:
+    third = SnpMachine(product="Milan", seed="a third machine")
+    found = run(MILAN, certificates=(OTHER_CHIP.leaf, third.leaf))
+    assert set(failed(found)) == {"snp.signature", "snp.chip-id"}
+    assert OTHER_CHIP.hwid[:8].hex() in check(found, "snp.chip-id").found
+
+
+# --- dates ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reason"), [(-1, "snp.chain-dates"), (0, None), (1, None)], ids=["before", "at", "after"]
+)
+def test_start_of_the_leaf(seconds: int, reason: str | None) -> None:
+    leaf = MILAN.vcek(not_before=MILAN.at)
+    found = run(MILAN, certificates=(leaf,), at=MILAN.at + timedelta(seconds=seconds))
+    assert first_reason(found.checks) == reason
+    assert found.authentic
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reason"),
+    [(-1, None), (0, "snp.chain-dates"), (1, "snp.chain-dates")],
+    ids=["before", "at", "after"],
+)
+def test_end_of_the_leaf(seconds: int, reason: str | None) -> None:
+    leaf = MILAN.vcek(not_after=MILAN.at)
+    found = run(MILAN, certificates=(leaf,), at=MILAN.at + timedelta(seconds=seconds))
+    assert first_reason(found.checks) == reason
+    assert found.authentic
+
+
+@pytest.mark.parametrize("year", [2021, 2047])
+def test_windows_of_the_pinned_issuers(year: int) -> None:
+    at = MILAN.at.replace(year=year)
+    leaf = MILAN.vcek(not_before=at - DAY, not_after=at + DAY)
+    found = run(MILAN, certificates=(leaf,), at=at)
+    assert failed(found)["snp.chain-dates"] == "snp.chain-dates"
+    assert "SEV-Milan" in check(found, "snp.chain-dates").found
+    assert "ARK-Milan" in check(found, "snp.chain-dates").found
+
+
+def test_dates_are_asked_again_although_the_chain_is_remembered() -> None:
+    cache, leaf = DictCache(), MILAN.vcek(not_after=MILAN.at + DAY)
+    assert run(MILAN, certificates=(leaf,), cache=cache).verdict is Verdict.ACCEPTED
+    found = run(MILAN, certificates=(leaf,), cache=cache, at=MILAN.at + DAY)
+    assert cache.hits == 1
+    assert failed(found) == {"snp.chain-dates": "snp.chain-dates"}
+
+
+# --- revocation ----------------------------------------------------------------------------------------
+
+
+def revocation(found: Verification) -> tuple[Outcome, str | None]:
+    it = check(found, "snp.revocation")
+    return it.outcome, it.code
+
+
+PASSED = (Outcome.PASSED, None)
+
+
+def bad(code: str) -> tuple[Outcome, str]:
+    return Outcome.FAILED, code
+
+
+NONE_GIVEN = (Outcome.NOT_CHECKED, "collateral.amd-crl-missing")
+
+
+@pytest.mark.parametrize(
+    ("lists", "expected"),
+    [
+        pytest.param((), NONE_GIVEN, id="none"),
+        pytest.param((MILAN.crl(),), PASSED, id="current"),
+        pytest.param((SnpMachine(product="Genoa").crl(),), NONE_GIVEN, id="of-another-product"),
+        pytest.param((MILAN.crl(issued_by="Acme"),), NONE_GIVEN, id="of-somebody-else"),
+        pytest.param((MILAN.crl(next_update=MILAN.at),), bad("collateral.crl-expired"), id="ends-now"),
+        pytest.param(
+            (MILAN.crl(next_update=MILAN.at + timedelta(seconds=1)),), PASSED, id="ends-in-a-second"
+        ),
+        pytest.param((MILAN.crl(this_update=MILAN.at),), PASSED, id="starts-now"),
+        pytest.param(
+            (MILAN.crl(this_update=MILAN.at + timedelta(seconds=1)),),
+            bad("collateral.crl-not-yet-valid"),
+            id="starts-in-a-second",
+        ),
+        pytest.param((MILAN.crl(sign_with=STRANGER),), bad("collateral.crl-signature"), id="forged"),
+        pytest.param(
+            (MILAN.crl(drop=["nextUpdate"]),), bad("collateral.crl-malformed"), id="without-next-update"
+        ),
+        pytest.param((MILAN.crl(drop=["cRLNumber"]),), bad("collateral.crl-malformed"), id="without-number"),
+        pytest.param((b"junk",), bad("collateral.crl-malformed"), id="junk"),
+        pytest.param((MILAN.crl(revoked=[serial("Milan", "ASK")]),), bad("snp.revoked"), id="ask-revoked"),
+        pytest.param((MILAN.crl(revoked=[serial("Milan", "ARK")]),), bad("snp.revoked"), id="ark-revoked"),
+        pytest.param((MILAN.crl(revoked=[serial("Milan", "ASVK")]),), PASSED, id="asvk-revoked"),
+        pytest.param((MILAN.crl(revoked=[0]),), PASSED, id="serial-0-is-every-leaf-and-none"),
+        pytest.param(
+            (MILAN.crl(number=9, this_update=MILAN.at + DAY, next_update=MILAN.at + 9 * DAY), MILAN.crl()),
+            PASSED,
+            id="one-from-the-future-beside-a-current-one",
+        ),
+        pytest.param((MILAN.crl(sign_with=STRANGER), MILAN.crl()), PASSED, id="forged-beside-a-current-one"),
+        pytest.param((b"junk", MILAN.crl()), PASSED, id="junk-beside-a-current-one"),
+        pytest.param(
+            (
+                MILAN.crl(revoked=[serial("Milan", "ASK")], next_update=MILAN.at - timedelta(hours=1)),
+                MILAN.crl(),
+            ),
+            bad("snp.revoked"),
+            id="revoked-on-an-old-list",
+        ),
+        pytest.param(
+            (MILAN.crl(next_update=MILAN.at), MILAN.crl()), PASSED, id="expired-beside-a-current-one"
+        ),
+    ],
+)
+def test_revocation(lists: tuple[bytes, ...], expected: tuple[Outcome, str | None]) -> None:
+    found = run(MILAN, crls=lists)
+    assert revocation(found) == expected
+    assert found.authentic, "revocation is a check of its own"
+    assert ("collateral.amd_crl" in found.claims) is (expected is PASSED)
+    assert ("crl" in found.used) is (expected is PASSED)
+    assert [need.kind for need in found.missing] == ([] if expected is PASSED else ["amd.crl"])
+
+
+def test_a_revoked_asvk_stops_vleks_and_not_vceks() -> None:
+    lists = (MILAN.crl(revoked=[serial("Milan", "ASVK")]),)
+    assert revocation(run(AWS, crls=lists)) == bad("snp.revoked")
+    assert revocation(run(MILAN, crls=lists)) == PASSED
+
+
+def test_the_highest_number_among_the_current_lists_is_used() -> None:
+    old, new = MILAN.crl(number=4), MILAN.crl(number=5, this_update=MILAN.at - timedelta(hours=2))
+    for lists in ((old, new), (new, old)):
+        found = run(MILAN, crls=lists)
+        assert check(found, "snp.revocation").found.startswith("CRL 5 of ARK-Milan")
+        assert found.claims["collateral.amd_crl.age"] == timedelta(hours=2)
+
+
+def test_currency_is_asked_again_although_the_list_is_remembered() -> None:
+    cache, lists = DictCache(), (MILAN.crl(next_update=MILAN.at + DAY),)
+    assert revocation(run(MILAN, crls=lists, cache=cache)) == PASSED
+    found = run(MILAN, crls=lists, cache=cache, at=MILAN.at + DAY)
+    assert cache.hits == 1
+    assert revocation(found) == bad("collateral.crl-expired")
+
+
+def test_lists_that_could_not_be_used_are_named() -> None:
+    found = run(MILAN, crls=(b"junk", MILAN.crl(sign_with=STRANGER), MILAN.crl()))
+    said = check(found, "snp.ignored-collateral").found
+    assert "crls[0]" in said
+    assert "a CRL in the name of ARK-Milan that it did not sign" in said
+
+
+def test_without_a_chain_there_is_nothing_to_revoke() -> None:
+    found = run(MILAN, certificates=(MILAN.vcek(sign_with=STRANGER),))
+    assert check(found, "snp.revocation").outcome is Outcome.NOT_CHECKED
+    assert "collateral.amd_crl" not in found.claims
+
+
+@pytest.mark.parametrize("count", [31, 32, 33])
+def test_number_of_crls(count: int) -> None:
+    found = run(MILAN, crls=(MILAN.good_crl,) * count)
+    assert found.chain_valid is (count <= chain.MAX_CRLS)
+    assert (failed(found).get("snp.chain") == "collateral.malformed") is (count > chain.MAX_CRLS)
+
+
+# --- the cache -----------------------------------------------------------------------------------------
+
+
+def test_a_warm_chain_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = DictCache()
+    first = run(MILAN, cache=cache)
+    monkeypatch.setattr(chain, "_judge", lambda *_: pytest.fail("judged again"))
+    assert run(MILAN, cache=cache) == first
+
+
+def test_something_else_in_the_cache_is_not_believed() -> None:
+    cache = DictCache()
+    run(MILAN, cache=cache)
+    cache.entries = dict.fromkeys(cache.entries, "not ours")
+    assert run(MILAN, cache=cache).authentic
+
+
+def test_every_input_is_in_the_key() -> None:
+    cache = DictCache()
+    for given in (
+        {},
+        {"certificates": (MILAN.leaf, MILAN.ask())},
+        {"certificates": (MILAN.ask(), MILAN.leaf)},
+        {"crls": ()},
+        {"crls": (MILAN.crl(number=2),)},
+        {"certificates": (), "crls": (MILAN.leaf,)},
+    ):
+        run(MILAN, cache=cache, **given)
+    assert len(cache.entries) == 6
+    assert cache.hits == 0
+
+
+def test_judging_does_not_depend_on_the_report() -> None:
+    cache = DictCache()
+    given = Endorsements(
+        anchors=AnchorSet.VENDOR_AND_SIMULATED,
+        certificates=(MILAN.leaf, OTHER_CHIP.leaf),
+        crls=(MILAN.good_crl,),
+        cache=cache,
+    )
+    for machine in (MILAN, OTHER_CHIP):
+        found = verify(abi.parse(machine.report(DATA)), given, UNBOUND, machine.at)
+        assert found.verdict is Verdict.ACCEPTED
+        assert found.claims["snp.hwid"] == machine.hwid
+    assert (len(cache.entries), cache.hits) == (1, 1)
