@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from gateway.adapters import SystemClock
+from gateway.cli import options
+from gateway.cli.errors import InputError
 from gateway.simulator import inteldocs, keys, quotewrite, seeds, snpreport, spelling
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.guest import Machine
@@ -25,31 +27,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 SNP_SETTINGS = ("tcb", "version", "csp_id")
 INTEL_SETTINGS = ("level", "ca")
 """What --set also takes: facts about the machine, which its certificates then state too."""
-
-
-class BadInput(click.ClickException):
-    """One line, exit code 2."""
-
-    exit_code = 2
-
-
-class Moment(click.ParamType[datetime]):
-    """An RFC 3339 time with a zone."""
-
-    name = "rfc3339"
-
-    def convert(
-        self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        try:
-            parsed = datetime.fromisoformat(value)
-        except ValueError:
-            parsed = None
-        if parsed is None or parsed.tzinfo is None:
-            raise BadInput(f"--at: expected a time like 2026-06-30T12:00:00Z, found {value!r}")
-        return parsed.astimezone(UTC)
 
 
 @click.group()
@@ -65,13 +42,13 @@ def common(command: Command) -> Command:
     """The options that all kinds share."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-        click.option("--at", type=Moment(), help="When the machine lives (RFC 3339). Default: now."),
+        click.option("--at", metavar="RFC3339", help="When the machine lives. Default: now."),
         click.option("--seed", default=seeds.SEED, show_default=True, help="Which machine."),
         click.option(
             "--set", "settings", metavar="FIELD=VALUE", multiple=True, help="Differ from good here."
         ),
         click.option(
-            "--report-data", metavar="HEX", default="", help="64 bytes; shorter is refused. Default: zeros."
+            "--report-data", metavar="HEX", default="00" * 64, help="128 digits (64 bytes). Default: zeros."
         ),
         click.option(
             "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write."
@@ -92,7 +69,7 @@ def snp(
     report_data: str,
     settings: tuple[str, ...],
     seed: str,
-    at: datetime | None,
+    at: str | None,
     as_json: bool,
 ) -> None:
     """A SEV-SNP report with its certificates and CRL.
@@ -119,9 +96,9 @@ def snp(
     tcb = machine_facts.get("tcb")
     if tcb is not None and (tcb.fmc is None) == (product == "Turin"):
         wanted = "five components, fmc first" if product == "Turin" else "four components"
-        raise BadInput(f"--set: tcb: {product} has {wanted}, found {5 if tcb.fmc is not None else 4}")
+        raise InputError(f"--set: tcb: {product} has {wanted}, found {5 if tcb.fmc is not None else 4}")
     machine = SnpMachine(product=product, signing_key=key.upper(), seed=seed, at=moment(at), **machine_facts)
-    data = octets64(report_data)
+    data = options.report_data(report_data, "--report-data")
     report = machine.report(data, **overrides)
     issuer = "ask" if key == "vcek" else "asvk"
     files = {
@@ -148,7 +125,7 @@ def tdx(
     report_data: str,
     settings: tuple[str, ...],
     seed: str,
-    at: datetime | None,
+    at: str | None,
     as_json: bool,
 ) -> None:
     """A TDX quote with the collateral that Intel's PCS would serve for it.
@@ -161,11 +138,13 @@ def tdx(
       sealgate sim tdx --out td --set level=OutOfDate --set td_attributes=0x10000001
     """
     if version == "4" and body not in (None, "1.0"):
-        raise BadInput(f"--body: expected 1.0 in a version 4 quote, found {body}")
+        raise InputError(f"--body: expected 1.0 in a version 4 quote, found {body}")
     layout = quotewrite.TD_BODIES[body or ("1.5" if version == "5" else "1.0")][2]
     facts, overrides = intel_settings(settings, layout)
     machine = TdxMachine(version=int(version), body=body, seed=seed, at=moment(at), **facts)
-    quoted(machine, machine.quote(octets64(report_data), **overrides), out, as_json)
+    quoted(
+        machine, machine.quote(options.report_data(report_data, "--report-data"), **overrides), out, as_json
+    )
 
 
 @sim.command()
@@ -175,7 +154,7 @@ def sgx(
     report_data: str,
     settings: tuple[str, ...],
     seed: str,
-    at: datetime | None,
+    at: str | None,
     as_json: bool,
 ) -> None:
     """An SGX quote with the collateral that Intel's PCS would serve for it.
@@ -189,7 +168,9 @@ def sgx(
     """
     facts, overrides = intel_settings(settings, quotewrite.ENCLAVE)
     machine = SgxMachine(seed=seed, at=moment(at), **facts)
-    quoted(machine, machine.quote(octets64(report_data), **overrides), out, as_json)
+    quoted(
+        machine, machine.quote(options.report_data(report_data, "--report-data"), **overrides), out, as_json
+    )
 
 
 def assignments(settings: tuple[str, ...], known: set[str]) -> list[tuple[str, str]]:
@@ -197,7 +178,7 @@ def assignments(settings: tuple[str, ...], known: set[str]) -> list[tuple[str, s
     out = [spell(spelling.assignment, text) for text in settings]
     for name, _ in out:
         if name not in known:
-            raise BadInput(f"--set: {spelling.unknown(name, known)}")
+            raise InputError(f"--set: {spelling.unknown(name, known)}")
     return out
 
 
@@ -212,7 +193,7 @@ def intel_settings(
     for name, text in assignments(settings, known):
         if name in choices:
             if text not in choices[name]:
-                raise BadInput(f"--set: {name}: expected {' or '.join(choices[name])}, found {text!r}")
+                raise InputError(f"--set: {name}: expected {' or '.join(choices[name])}, found {text!r}")
             facts[name] = text
         else:
             overrides[name] = spell(spelling.quote_value, name, text, layout)
@@ -224,18 +205,12 @@ def spell(reader: Callable[..., Any], *arguments: object) -> Any:
     try:
         return reader(*arguments)
     except spelling.SpellingError as error:
-        raise BadInput(f"--set: {error}") from None
+        raise InputError(f"--set: {error}") from None
 
 
-def octets64(text: str) -> bytes:
-    try:
-        return spelling.octets("--report-data", text or "00" * 64, 64)
-    except spelling.SpellingError as error:
-        raise BadInput(str(error)) from None
-
-
-def moment(at: datetime | None) -> datetime:
-    return (at or SystemClock().now()).replace(microsecond=0)
+def moment(at: str | None) -> datetime:
+    given = SystemClock().now() if at is None else options.moment(at, "--at")
+    return given.replace(microsecond=0)
 
 
 def quoted(machine: TdxMachine | SgxMachine, quote: bytes, out: Path, as_json: bool) -> None:
@@ -263,7 +238,7 @@ def finish(
         for name, raw in files.items():
             (out / name).write_bytes(raw)
     except OSError as error:
-        raise BadInput(f"--out {out}: expected a folder to write to, found {error.strerror}") from None
+        raise InputError(f"--out {out}: expected a folder to write to, found {error.strerror}") from None
     at = machine.at.isoformat().replace("+00:00", "Z")
     if as_json:
         result = {
@@ -278,4 +253,4 @@ def finish(
     for name, raw in files.items():
         click.echo(f"  {len(raw):>6,} bytes  {out / name}")
     click.echo("Only a gateway in development mode believes it.")
-    click.echo(f"Look at it: sealgate inspect {out / evidence}")
+    click.echo(f"Try it: sealgate verify {out / evidence} --collateral {out} --development")

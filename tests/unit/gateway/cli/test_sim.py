@@ -144,7 +144,7 @@ WRONG = [
     pytest.param(("tdx", "--set", "td_attributes=0x1" + "0" * 16), "8 bytes", id="mask-too-large"),
     pytest.param(("tdx", "--set", "td_attributes=1"), "16 hex digits", id="mask-short"),
     pytest.param(("tdx", "--body", "1.5"), "version 4", id="body-of-version-5"),
-    pytest.param(("sgx", "--report-data", "00" * 63), "128 hex digits", id="report-data-short"),
+    pytest.param(("sgx", "--report-data", "00" * 63), "128 hexadecimal digits", id="report-data-short"),
     pytest.param(("sgx", "--at", "yesterday"), "2026-06-30T12:00:00Z", id="not-a-time"),
     pytest.param(("sgx", "--at", "2026-06-30T12:00:00"), "found '2026-06-30T12:00:00'", id="no-zone"),
 ]
