@@ -8,8 +8,9 @@ stored is that one was *used*, until it would have expired anyway.
 
 The epoch belongs to the store and changes whenever the gateway starts with nobody else having the store
 open. A restored backup has forgotten which challenges were used, and restoring one needs a full stop, so
-challenges from before it are of another epoch and void. Limit: a backup put under a *running* gateway is
-not noticed; the runbook says to stop all of them.
+challenges from before it are of another epoch and void. A backup that is *moved* into the place of a store
+in use is noticed too: every process then refuses to work. Limit: a backup that is written *into* the file
+of a store in use is not noticed (and destroys it); the runbook says to stop every process first.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ CLOCK_SKEW = timedelta(seconds=30)
 _LABEL = b"sealgate/1 native nonce"
 _UNSIGNED = SIZE - 32
 _ID = slice(9, 25)
-_LAST_SECOND = 253402300799  # the end of year 9999: what a datetime can hold
+_LAST_SECOND = 253370764800  # the year 9999 begins: a lifetime more still fits into a datetime
 
 
 def issue(tenant: str, *, clock: Clock, random: Random, keys: Keys, store: NonceStore) -> str:

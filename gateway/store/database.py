@@ -7,6 +7,8 @@ What must stay true:
 * Writers of all processes take one file lock around transaction *and* checkpoint. SQLite before 3.51.3
   can lose committed pages when a checkpoint and a write that resets the log overlap ("WAL-reset bug",
   sqlite.org/wal.html section 11); under the lock they never do. Readers cannot checkpoint.
+* Nothing is acknowledged that went into a file which is no longer the store: when another file was put in
+  its place (a backup restored under a running gateway), every operation fails until all are restarted.
 * No connection is open across a fork: SQLite keeps its locks per process and cannot tell a child from
   its parent. Before a fork all connections are closed; a child of a fork in mid-transaction refuses.
 """
@@ -23,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from gateway.errors import GatewayError
 from gateway.locks import TurnLock
 from gateway.store.connection import (
     BUSY_SECONDS,
@@ -81,6 +84,9 @@ class _State:
     def idle(self) -> bool:
         return self.committing is None and not self.reading
 
+    def disconnected(self) -> bool:
+        return self.writer is None and not self.readers
+
     def drop_writer(self) -> None:
         """After an error the connection is in doubt; the next write opens another."""
         if self.writer is not None:
@@ -101,6 +107,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         """path: an existing database in WAL mode."""
         self.path = path
+        self._file = file_number(path)
         self._state: _State | None = _State(path)
         _DATABASES.add(self)
 
@@ -112,6 +119,7 @@ class Database:
     def read(self, function: Callable[[Connection], T]) -> T:
         """Run `function` on a connection that sees one consistent state and can change nothing."""
         state = self._ours()
+        require_same_file(self.path, self._file)
         connection = self._borrow(state)
         sound = False
         try:
@@ -195,7 +203,7 @@ class Database:
                 state.committing = threading.get_ident()
                 while state.queue and len(batch) < MAX_BATCH:
                     batch.append(state.queue.popleft())
-            _commit(self.path, state, batch)
+            _commit(self.path, self._file, state, batch)
         finally:
             with state.changed:
                 state.committing = None
@@ -262,7 +270,7 @@ class Database:
         if state is None or not state.paused:
             return
         _disown(state)
-        self._state = _State(self.path) if state.idle() else None
+        self._state = _State(self.path) if state.idle() and state.disconnected() else None
 
 
 def _pass_on(state: _State) -> None:
@@ -276,10 +284,27 @@ def _pass_on(state: _State) -> None:
         state.changed.notify_all()
 
 
-def _commit(path: Path, state: _State, batch: list[_Operation]) -> None:
+def file_number(path: Path) -> str:
+    """Which file this is, whatever its name. Raises OSError."""
+    found = path.stat()
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def require_same_file(path: Path, number: str) -> None:
+    """Raises GatewayError(STORE_UNAVAILABLE) when `path` is not the file that was opened."""
+    try:
+        same = file_number(path) == number
+    except OSError:
+        same = False
+    if not same:
+        raise unavailable("another database file than the one that was opened; restart every process")
+
+
+def _commit(path: Path, number: str, state: _State, batch: list[_Operation]) -> None:
     """One transaction for all of `batch`: sets each operation's result or error."""
     try:
         with state.lock.held(BUSY_SECONDS):
+            require_same_file(path, number)
             if state.writer is None:
                 state.writer = connect(path, read_only=False)
             writer = state.writer
@@ -300,6 +325,8 @@ def _commit(path: Path, state: _State, batch: list[_Operation]) -> None:
         failure = translate(error)
     except OSError as error:
         failure = unavailable(error.strerror or "an operating system error")
+    except GatewayError as error:
+        failure = error
     except BaseException:
         state.drop_writer()
         raise

@@ -22,7 +22,7 @@ from gateway.store.collateral import SqliteCollateral
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection, busy, connect, translate, unavailable
 from gateway.store.counters import read_counter, set_counter
-from gateway.store.database import Database
+from gateway.store.database import Database, file_number
 from gateway.store.documents import SqliteDocuments
 from gateway.store.ledger import SqliteLedger
 from gateway.store.migrations import APPLICATION_ID, migrate
@@ -110,8 +110,8 @@ def open_store(
     create: None never creates. expect: the kind it must have; None takes either (for commands that only
     look). A `create` implies the same `expect`. Several processes may do this at once; one creates.
 
-    When nobody else has the store open, a new nonce epoch begins: whatever was on disk may be a restored
-    backup, so challenges given out before are void.
+    When nobody else has the store open, or those who have it hold another file, a new nonce epoch begins:
+    what is on disk may be a restored backup, so challenges given out before are void.
 
     Raises GatewayError: STORE_ABSENT, STORE_KIND, STORE_PERMISSIONS, STORE_FOREIGN (no store of ours),
     STORE_SCHEMA_NEWER, STORE_SCHEMA_CHANGED, STORE_BUSY, STORE_UNAVAILABLE.
@@ -130,8 +130,9 @@ def open_store(
                 _create_file(path)
             require_private(path, GatewayReason.STORE_PERMISSIONS)
             running = locks.open_lock_file(path.with_name(path.name + ".running"))
-            first = locks.try_lock(running)
+            first = locks.try_lock(running) or _file_in_use(running) != file_number(path)
             identity = _prepare(path, create, wanted, clock, random, new_epoch=first)
+            _note_file_in_use(running, file_number(path))
             locks.share(running)
         return Store(Database(path), identity, clock, running)
     except BaseException as error:
@@ -139,6 +140,10 @@ def open_store(
             os.close(running)
         if isinstance(error, TimeoutError):
             raise busy() from None
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            raise _refuse(
+                GatewayReason.STORE_FOREIGN, "this is no store", path, "a SQLite database", "another file"
+            ) from None
         if isinstance(error, sqlite3.Error):
             raise translate(error) from None
         if isinstance(error, OSError):
@@ -155,6 +160,15 @@ def _opening(path: Path) -> Iterator[None]:
             yield
     finally:
         lock.close()
+
+
+def _file_in_use(running: int) -> str:
+    return os.pread(running, 64, 0).decode("ascii", "replace")
+
+
+def _note_file_in_use(running: int, number: str) -> None:
+    os.ftruncate(running, 0)
+    os.pwrite(running, number.encode(), 0)
 
 
 def _create_file(path: Path) -> None:
@@ -201,15 +215,8 @@ def _prepare(
 
 def _recognise(connection: Connection, path: Path, create: StoreKind | None) -> None:
     """Refuse another program's database before anything is written to it."""
-    try:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        raise _refuse(
-            GatewayReason.STORE_FOREIGN, "this is no store", path, "a SQLite database", "another file"
-        ) from None
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application != APPLICATION_ID and tables:
         raise _refuse(
             GatewayReason.STORE_FOREIGN, "this is no store", path, "a store", "another program's database"

@@ -1,0 +1,401 @@
+"""What every store must do, whatever is behind the ports; run against each implementation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import pytest
+
+from gateway.errors import GatewayError, GatewayReason
+from gateway.ports import SealedSecret, StoredAdministrator, StoredAppraisal, StoredCollateral, StoredDocument
+from gateway.store import Store
+from tests.stores import START, FakeClock, sqlite_store
+
+
+class Opener(Protocol):
+    def __call__(self, folder: Path, *, clock: FakeClock | None = None) -> AbstractContextManager[Store]:
+        """Open the store of `folder`, creating it the first time."""
+        ...
+
+
+T = TypeVar("T")
+STORES: dict[str, Opener] = {"sqlite": sqlite_store}
+LATER = START + timedelta(minutes=5)
+
+
+@pytest.fixture(params=STORES)
+def opener(request: pytest.FixtureRequest) -> Opener:
+    return STORES[request.param]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(opener: Opener, tmp_path: Path, clock: FakeClock) -> Iterator[Store]:
+    with opener(tmp_path, clock=clock) as opened:
+        yield opened
+
+
+# --- nonces ---
+
+
+def test_a_nonce_is_consumed_once_per_tenant(store: Store) -> None:
+    assert store.nonces.consume("acme", b"n", LATER) is True
+    assert store.nonces.consume("acme", b"n", LATER) is False
+    assert store.nonces.consume("acme", b"n", LATER + timedelta(days=1)) is False
+    assert store.nonces.consume("other", b"n", LATER) is True
+    assert store.nonces.consume("acme", b"m", LATER) is True
+
+
+def test_a_used_nonce_stays_used_in_a_reopened_store(opener: Opener, tmp_path: Path) -> None:
+    with opener(tmp_path) as store:
+        assert store.nonces.consume("acme", b"n", LATER)
+    with opener(tmp_path) as store:
+        assert store.nonces.consume("acme", b"n", LATER) is False
+
+
+def test_pruning_forgets_what_has_expired_and_nothing_else(store: Store) -> None:
+    second = timedelta(seconds=1)
+    for name, expires in ((b"a", LATER - second), (b"b", LATER), (b"c", LATER + second)):
+        store.nonces.consume("acme", name, expires)
+    assert store.nonces.prune(LATER) == 2
+    assert store.nonces.prune(LATER) == 0
+    assert store.nonces.consume("acme", b"c", LATER + second) is False
+
+
+def test_a_clock_set_back_brings_no_pruned_nonce_to_life(store: Store) -> None:
+    store.nonces.consume("acme", b"n", LATER)
+    store.nonces.prune(LATER)
+    store.nonces.prune(START)  # the clock was set back
+    assert store.nonces.consume("acme", b"n", LATER) is False
+    assert store.nonces.consume("acme", b"m", LATER + timedelta(microseconds=1)) is True
+
+
+def test_the_epoch_lasts_while_anybody_has_the_store_open(opener: Opener, tmp_path: Path) -> None:
+    with opener(tmp_path) as first:
+        epoch = first.nonces.epoch()
+        with opener(tmp_path) as second:
+            assert second.nonces.epoch() == epoch
+        with opener(tmp_path) as third:
+            assert (first.nonces.epoch(), third.nonces.epoch()) == (epoch, epoch)
+    assert 0 <= epoch < 2**32
+    with opener(tmp_path) as store:
+        assert store.nonces.epoch() != epoch
+
+
+def test_eight_threads_race_for_one_nonce(store: Store) -> None:
+    for number in range(20):
+        barrier, won = threading.Barrier(8), []
+
+        def run(barrier: threading.Barrier = barrier, won: list[bool] = won, number: int = number) -> None:
+            barrier.wait()
+            won.append(store.nonces.consume("acme", bytes([number]), LATER))
+
+        threads = [threading.Thread(target=run) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(won) == [False] * 7 + [True]
+
+
+# --- secrets ---
+
+
+def secret(version: int = 1, path: str = "a/b", tenant: str = "acme", sealed: bytes = b"x") -> SealedSecret:
+    return SealedSecret(tenant=tenant, path=path, version=version, key_id="kek", sealed=sealed, created=START)
+
+
+def test_versions_follow_each_other_without_a_gap(store: Store) -> None:
+    assert store.secrets.next_version("acme", "a/b") == 1
+    assert store.secrets.put(secret(2)) is False
+    assert store.secrets.put(secret(0)) is False
+    assert store.secrets.put(secret(1)) is True
+    assert store.secrets.put(secret(1, sealed=b"y")) is False
+    assert store.secrets.next_version("acme", "a/b") == 2
+    assert store.secrets.put(secret(2)) is True
+    assert store.secrets.latest("acme", "a/b") == secret(2)
+    assert store.secrets.next_version("other", "a/b") == 1
+
+
+def test_versions_are_not_reused_after_removal(store: Store) -> None:
+    store.secrets.put(secret(1))
+    store.secrets.put(secret(2))
+    assert store.secrets.remove("acme", "a/b") is True
+    assert store.secrets.remove("acme", "a/b") is False
+    assert store.secrets.latest("acme", "a/b") is None
+    assert store.secrets.list("acme") == ()
+    assert store.secrets.next_version("acme", "a/b") == 3
+    assert [store.secrets.put(secret(version)) for version in (1, 2, 3)] == [False, False, True]
+
+
+def test_secrets_are_listed_by_path_newest_version_only(store: Store) -> None:
+    rows = [secret(1, "b"), secret(1, "a"), secret(2, "a"), secret(1, "c", tenant="other")]
+    assert [store.secrets.put(row) for row in rows] == [True] * 4
+    assert store.secrets.list("acme") == (secret(2, "a"), secret(1, "b"))
+    assert store.secrets.remove("other", "a") is False
+    assert store.secrets.latest("other", "a") is None
+
+
+def test_eight_threads_put_one_version(store: Store) -> None:
+    results = in_threads(8, lambda n: store.secrets.put(secret(1, sealed=bytes([n]))))
+    assert sorted(results) == [False] * 7 + [True]
+    held = store.secrets.latest("acme", "a/b")
+    assert held is not None
+    assert results[held.sealed[0]] is True
+
+
+def in_threads(count: int, work: Callable[[int], T]) -> list[T]:
+    results: dict[int, T] = {}
+    barrier = threading.Barrier(count)
+
+    def run(number: int) -> None:
+        barrier.wait()
+        results[number] = work(number)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [results[number] for number in range(count)]
+
+
+# --- documents ---
+
+
+def document(
+    version: int = 1, kind: str = "release", name: str = "db", tenant: str = "acme"
+) -> StoredDocument:
+    return StoredDocument(
+        tenant=tenant,
+        kind=kind,
+        name=name,
+        version=version,
+        digest=f"sha256:{version}",
+        source=f"version: {version}".encode(),
+        activated=START,
+    )
+
+
+BASELINE = document(kind="baseline", name="intel-tdx", tenant="")
+
+
+def test_a_document_replaces_lower_versions_only(store: Store) -> None:
+    assert store.documents.active("acme") == (0, ())
+    assert store.documents.activate(document(3)) is True
+    for version in (1, 2, 3):
+        assert store.documents.activate(document(version)) is False
+    assert store.documents.active("acme") == (1, (document(3),))
+    assert store.documents.activate(document(4)) is True
+    assert store.documents.active("acme") == (2, (document(4),))
+
+
+def test_a_retired_version_does_not_come_back(store: Store) -> None:
+    store.documents.activate(document(3))
+    assert store.documents.retire("acme", "release", "db") is True
+    assert store.documents.retire("acme", "release", "db") is False
+    assert store.documents.active("acme") == (2, ())
+    assert store.documents.activate(document(3)) is False
+    assert store.documents.activate(document(4)) is True
+    assert store.documents.active("acme") == (3, (document(4),))
+
+
+def test_baselines_count_for_everybody_and_the_rest_for_its_tenant(store: Store) -> None:
+    theirs = document(tenant="other")
+    for each in (document(), BASELINE, theirs, document(kind="reference")):
+        assert store.documents.activate(each)
+    assert store.documents.active("acme") == (4, (BASELINE, document(kind="reference"), document()))
+    assert store.documents.active("other") == (4, (BASELINE, theirs))
+    assert store.documents.active("nobody") == (4, (BASELINE,))
+    assert store.documents.epoch() == 4
+
+
+@pytest.mark.parametrize("wrong", [replace(BASELINE, tenant="acme"), document(tenant="")])
+def test_a_document_belongs_where_its_kind_says(store: Store, wrong: StoredDocument) -> None:
+    with pytest.raises(ValueError, match="belongs to"):
+        store.documents.activate(wrong)
+    assert store.documents.epoch() == 0
+
+
+# --- collateral ---
+
+
+def crl(number: int, key: str = "root", minutes: int = 0) -> StoredCollateral:
+    return StoredCollateral(
+        kind="crl",
+        key=key,
+        sha256=f"{number:064x}",
+        source=bytes([number]),
+        imported=START + timedelta(minutes=minutes),
+    )
+
+
+def test_collateral_is_superseded_by_what_is_put_later(store: Store) -> None:
+    assert store.collateral.all() == (0, ())
+    store.collateral.put(crl(1))
+    store.collateral.put(crl(1))
+    assert (store.collateral.all(), store.collateral.generation()) == ((1, (crl(1),)), 1)
+    store.collateral.put(crl(2, minutes=5))
+    store.collateral.put(crl(9, "pck"))
+    assert store.collateral.all() == (3, (crl(9, "pck"), crl(2, minutes=5)))
+
+
+def test_what_was_held_at_a_past_time_can_be_had(store: Store) -> None:
+    for row in (crl(1), crl(2, minutes=5), crl(1, minutes=10)):
+        store.collateral.put(row)
+    held = [store.collateral.held_at(START + timedelta(minutes=m)) for m in (-1, 0, 4, 5, 9, 10, 99)]
+    back = crl(1, minutes=10)
+    assert held == [(), (crl(1),), (crl(1),), (crl(2, minutes=5),), (crl(2, minutes=5),), (back,), (back,)]
+    assert store.collateral.all() == (3, (back,))
+
+
+# --- appraisals ---
+
+
+def appraisal(jti: str = "j1", tenant: str = "acme", minutes: int = 0) -> StoredAppraisal:
+    return StoredAppraisal(
+        tenant=tenant,
+        jti=jti,
+        created=START + timedelta(minutes=minutes),
+        expires=LATER,
+        releasable=True,
+        verdict="accepted",
+        evidence=b"\0e",
+        runtime_data=b"{}",
+        record=b"{}",
+    )
+
+
+def test_an_appraisal_is_found_by_its_tenant_only(store: Store) -> None:
+    store.appraisals.save(appraisal())
+    store.appraisals.save(replace(appraisal("j2"), releasable=False))
+    assert store.appraisals.get("acme", "j1") == appraisal()
+    assert store.appraisals.get("acme", "j2") == replace(appraisal("j2"), releasable=False)
+    assert store.appraisals.get("other", "j1") is None
+    assert store.appraisals.get("acme", "j3") is None
+
+
+@pytest.mark.parametrize("tenant", ["acme", "other"])
+def test_a_jti_exists_once(store: Store, tenant: str) -> None:
+    store.appraisals.save(appraisal())
+    with pytest.raises(GatewayError) as caught:
+        store.appraisals.save(replace(appraisal(tenant=tenant), releasable=False))
+    assert caught.value.reason is GatewayReason.STORE_CONFLICT
+    assert store.appraisals.get("acme", "j1") == appraisal()
+    assert store.appraisals.get("other", "j1") is None
+
+
+def test_recent_appraisals_come_newest_first(store: Store) -> None:
+    for row in (
+        appraisal("a"),
+        appraisal("b", minutes=2),
+        appraisal("c", minutes=1),
+        appraisal("d", "other"),
+    ):
+        store.appraisals.save(row)
+    assert [a.jti for a in store.appraisals.recent("acme", 10)] == ["b", "c", "a"]
+    assert [a.jti for a in store.appraisals.recent("acme", 2)] == ["b", "c"]
+    assert [len(store.appraisals.recent("acme", limit)) for limit in (0, -1)] == [0, 0]
+
+
+# --- ledger ---
+
+
+def test_entries_are_numbered_and_timed(store: Store, clock: FakeClock) -> None:
+    assert store.ledger.head() is None
+    first = store.ledger.append("acme", "secret.put", {"path": "a"})
+    clock.move(seconds=1)
+    second = store.ledger.append("", "admin.create", {"id": "x"})
+    assert (first.index, second.index) == (0, 1)
+    assert store.ledger.head() == second
+    assert store.ledger.tail("acme", 5) == (
+        {
+            "index": 0,
+            "at": "2026-07-01T12:00:00Z",
+            "tenant": "acme",
+            "kind": "secret.put",
+            "body": {"path": "a"},
+            "head": first.head,
+        },
+    )
+    assert [entry["at"] for entry in store.ledger.tail("", 5)] == ["2026-07-01T12:00:01Z"]
+
+
+def test_the_tail_is_the_end_oldest_first(store: Store) -> None:
+    for number in range(5):
+        store.ledger.append("acme", "test.entry", {"n": number})
+    assert [e["body"]["n"] for e in store.ledger.tail("acme", 2)] == [3, 4]
+    assert [len(store.ledger.tail("acme", limit)) for limit in (0, -1)] == [0, 0]
+
+
+def test_the_chain_goes_on_in_a_reopened_store(opener: Opener, tmp_path: Path) -> None:
+    with opener(tmp_path) as store:
+        seen = store.ledger.append("acme", "test.entry", {})
+    with opener(tmp_path) as store:
+        assert store.ledger.head() == seen
+        last = store.ledger.append("acme", "test.entry", {})
+        assert last.index == 1
+        assert store.ledger.verify(seen) == last
+
+
+def test_what_an_entry_cannot_hold_leaves_the_ledger_as_it_was(store: Store) -> None:
+    store.ledger.append("acme", "test.entry", {})
+    with pytest.raises(ValueError, match="float"):
+        store.ledger.append("acme", "test.entry", {"x": 0.5})
+    assert store.ledger.append("acme", "test.entry", {}).index == 1
+
+
+def test_threads_append_to_one_chain(store: Store) -> None:
+    receipts = in_threads(
+        8, lambda n: [store.ledger.append("acme", "test.entry", {"n": n}) for _ in range(20)]
+    )
+    assert sorted(r.index for several in receipts for r in several) == list(range(160))
+    for several in receipts:
+        assert [r.index for r in several] == sorted(r.index for r in several)
+    assert store.ledger.verify(receipts[3][10]) == store.ledger.head()
+
+
+# --- administrators ---
+
+
+def test_administrators_are_added_and_revoked_once(store: Store) -> None:
+    row = StoredAdministrator(
+        id="a1", tenant="", role="owner", token_sha256=bytes(32), created=START, revoked=None
+    )
+    assert store.administrators.add(row) is True
+    assert store.administrators.add(replace(row, token_sha256=b"\1" * 32)) is False
+    assert (store.administrators.get("a1"), store.administrators.get("a2")) == (row, None)
+    assert store.administrators.revoke("a1", LATER) is True
+    assert store.administrators.revoke("a1", LATER) is False
+    assert store.administrators.revoke("a2", LATER) is False
+    assert store.administrators.list() == (replace(row, revoked=LATER),)
+
+
+# --- the store ---
+
+
+def test_its_identity_never_changes(opener: Opener, tmp_path: Path, clock: FakeClock) -> None:
+    with opener(tmp_path, clock=clock) as store:
+        first = store.identity
+    clock.move(days=1)
+    with opener(tmp_path, clock=clock) as store:
+        assert (store.identity, store.development, store.created) == (first, True, START)
+
+
+def test_a_closed_store_says_so(store: Store) -> None:
+    store.close()
+    store.close()
+    for call in (store.documents.epoch, lambda: store.nonces.consume("a", b"n", LATER)):
+        with pytest.raises(GatewayError) as caught:
+            call()
+        assert caught.value.reason is GatewayReason.STORE_UNAVAILABLE
