@@ -1,0 +1,97 @@
+"""What `sealgate verify --json` prints: the published keys, and a few more."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from policies.appraise import Appraisal
+from verifiers.carriers import Opened
+from verifiers.claims import json_claims
+from verifiers.model import Check, EvidenceSummary, Need, TeeKind, Verdict
+
+
+def to_json(appraisal: Appraisal, opened: Opened, ignored: tuple[str, ...]) -> dict[str, object]:
+    """One JSON object; every key is always there."""
+    verification = appraisal.verification
+    tcb = appraisal.tcb
+    return {
+        "verdict": appraisal.verdict.value,
+        "reason": appraisal.reason,
+        "evidence": _evidence(verification.evidence),
+        "authentic": verification.authentic,
+        "signature_valid": verification.signature_valid,
+        "chain_valid": verification.chain_valid,
+        "simulated": verification.simulated,
+        "tcb": {
+            "status": tcb.status,
+            "advisory_ids": list(tcb.advisory_ids),
+            "date": moment(tcb.date),
+        },
+        "claims": json_claims(verification),
+        "checks": [_check(check) for check in appraisal.checks],
+        "unchecked": list(appraisal.unchecked),
+        "missing": [_need(need) for need in verification.missing],
+        "carrier": opened.carrier,
+        "ignored": list(ignored),
+        "used": dict(verification.used),
+        "policy": {
+            "digests": list(appraisal.policy_digests),
+            "rule": appraisal.rule,
+            "waived": [waiver.id for waiver in appraisal.waived],
+        },
+        "expires": moment(verification.expires),
+        "at": moment(appraisal.at),
+    }
+
+
+def malformed(reason: str, at: datetime | None) -> dict[str, object]:
+    """The same keys for input that could not be read."""
+    return {
+        "verdict": Verdict.MALFORMED.value,
+        "reason": reason,
+        "evidence": {"type": None, "version": None, "signing_key": None},
+        "authentic": False,
+        "signature_valid": False,
+        "chain_valid": False,
+        "simulated": False,
+        "tcb": {"status": None, "advisory_ids": [], "date": None},
+        "claims": {},
+        "checks": [],
+        "unchecked": [],
+        "missing": [],
+        "carrier": None,
+        "ignored": [],
+        "used": {},
+        "policy": {"digests": [], "rule": None, "waived": []},
+        "expires": None,
+        "at": moment(at),
+    }
+
+
+def moment(value: datetime | None) -> str | None:
+    return None if value is None else value.isoformat().replace("+00:00", "Z")
+
+
+def _evidence(summary: EvidenceSummary) -> dict[str, object]:
+    out: dict[str, object] = {"type": summary.kind.value, "version": summary.version}
+    if summary.kind is TeeKind.SEV_SNP:
+        out["product"] = summary.product
+    else:
+        out["fmspc"] = summary.fmspc
+    return {**out, "signing_key": summary.signing_key, "digest": f"sha256:{summary.digest.hex()}"}
+
+
+def _check(check: Check) -> dict[str, object]:
+    return {
+        "id": check.id,
+        "outcome": check.outcome.value,
+        "expected": check.expected,
+        "found": check.found,
+        "source": check.source,
+        "reason": check.code,
+        "fix": check.fix,
+    }
+
+
+def _need(need: Need) -> dict[str, object]:
+    return {"kind": need.kind, **dict(need.key)}

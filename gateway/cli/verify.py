@@ -1,0 +1,97 @@
+"""`sealgate verify`: judge one piece of evidence, offline.
+
+Exit code: 0 accepted, 1 refused, 2 malformed input or wrong usage, 3 undecided. A definite failure outranks
+a missing input. Nothing here opens a socket.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from types import MappingProxyType
+
+import click
+
+from gateway.adapters import SystemClock
+from gateway.cli import files, offline, options, render, result, where
+from gateway.cli.errors import InputError
+from policies.appraise import Appraisal
+from verifiers.carriers import TYPES
+from verifiers.model import AnchorSet, Binding, ReportData, Unbound, Verdict
+
+EXIT = MappingProxyType({Verdict.ACCEPTED: 0, Verdict.REFUSED: 1, Verdict.MALFORMED: 2, Verdict.UNDECIDED: 3})
+
+
+@click.command(short_help="Judge evidence offline: genuine, current, safe, mine?")
+@click.argument("evidence", metavar="EVIDENCE")
+@click.option("--type", "kind", type=click.Choice(TYPES), metavar="TYPE", help="Open EVIDENCE as this.")
+@click.option("--collateral", multiple=True, metavar="PATH", help="File or folder; may be repeated.")
+@click.option("--at", metavar="RFC3339", help="Judge as of this time. Default: now.")
+@click.option("--report-data", metavar="HEX", help="The 64 bytes that REPORT_DATA must equal (128 digits).")
+@click.option("--policy", metavar="PATH", help="Release policy: file, or folder of documents.")
+@click.option(
+    "--require", default="", metavar="LIST", help="identity,freshness,revocation: must be answered."
+)
+@click.option("--reference", multiple=True, metavar="FILE", help="Reference values; may be repeated.")
+@click.option("--fetch", is_flag=True, help="Fetch missing collateral from the vendor.")
+@click.option("--development", is_flag=True, help="Accept SIMULATED hardware too, and mark it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def verify(
+    evidence: str,
+    kind: str | None,
+    collateral: tuple[str, ...],
+    at: str | None,
+    report_data: str | None,
+    policy: str | None,
+    require: str,
+    reference: tuple[str, ...],
+    fetch: bool,
+    development: bool,
+    as_json: bool,
+) -> None:
+    """Judge EVIDENCE: is it genuine, is its platform current and safe, and is it mine?
+
+    EVIDENCE is a file, a configfs-tsm folder (outblob, auxblob, provider), or - for standard input: an SNP
+    report, alone or with its certificate table, a TDX or SGX quote, an Azure HCL report, evidence JSON as KBS
+    clients send it, a tsm-report or a CMW. It is recognised by its content.
+
+    \b
+    Exit code: 0 accepted, 1 refused, 2 malformed or usage, 3 undecided.
+    """
+    now: datetime | None = None
+    try:
+        now = options.moment(at, "--at") if at is not None else SystemClock().now()
+        required = options.requirements(require, "--require")
+        binding: Binding = Unbound("no --report-data was given")
+        if report_data is not None:
+            binding = ReportData(options.report_data(report_data, "--report-data"))
+        opened = files.open_evidence(evidence, kind)
+        gathered = files.gather(collateral)
+        documents = offline.read_documents(policy, reference)
+        anchors = AnchorSet.VENDOR_AND_SIMULATED if development else AnchorSet.VENDOR
+        appraisal = offline.judge(
+            opened, gathered, documents, binding, now, required=required, anchors=anchors
+        )
+        if fetch:
+            _refuse_fetch(appraisal)
+    except InputError as error:
+        if as_json:
+            click.echo(json.dumps(result.malformed(error.reason, now), indent=2))
+        raise
+    if as_json:
+        click.echo(json.dumps(result.to_json(appraisal, opened, gathered.ignored), indent=2))
+    else:
+        render.show(appraisal, opened, gathered.ignored, documents)
+    raise SystemExit(EXIT[appraisal.verdict])
+
+
+def _refuse_fetch(appraisal: Appraisal) -> None:
+    """Nothing is fetched in this version: say what would have been, and where it is."""
+    needed = [
+        f"{where.title(need)}: {where.address(need) or 'no public address'}"
+        for need in appraisal.verification.missing
+    ]
+    lines = ["--fetch: not available in this version; fetch it yourself and give it with --collateral"]
+    if not needed:
+        lines = ["--fetch: not available in this version, and nothing is missing here: leave it out"]
+    raise InputError("\n".join([*lines, *needed]))
