@@ -133,7 +133,7 @@ class _Candidate:
 
 def appraise(
     verification: Verification,
-    references: Mapping[str, ReferenceSet],
+    references: Iterable[ReferenceSet],
     policy: Policy,
     now: datetime,
     *,
@@ -142,14 +142,15 @@ def appraise(
 ) -> Appraisal:
     """Judge verified evidence at `now` (aware, UTC).
 
-    references: the active sets by name. required: questions whose missing answer makes the
+    references: the active sets, one of each name. required: questions whose missing answer makes the
     verdict undecided; others are listed under `unchecked`. profile: the protocol that bound the evidence.
-    Total: bad evidence is a verdict. Raises ValueError for a `now` that is not UTC.
+    Total: bad evidence is a verdict. Raises ValueError for a `now` that is not UTC or two sets of a name.
     """
     if now.tzinfo is None or now.utcoffset() != UTC.utcoffset(None):
         raise ValueError("now must be an aware UTC datetime")
+    sets = _by_name(references)
     program = policy.programs[verification.evidence.kind]
-    facts = Facts(kind=verification.evidence.kind, claims=verification.claims, sets=references, now=now)
+    facts = Facts(kind=verification.evidence.kind, claims=verification.claims, sets=sets, now=now)
     authentic = verification.authentic
     raw = tuple(_baseline(program, facts, required)) if authentic else ()
     verifier, platform = _joined(verification, [check for _, check in raw], required)
@@ -180,14 +181,23 @@ def appraise(
         rule=matched.program.id if matched is not None and accepted else None,
         waived=_waivers(best),
         tcb=tcb.summary(verification, raw),
-        documents=_documents(policy, verification, references),
+        documents=_documents(policy, verification, sets),
         alternatives=tuple(_alternative(item) for item in others),
-        lease=_lease(policy.release, matched, references, now) if accepted else None,
+        lease=_lease(policy.release, matched, sets, now) if accepted else None,
         required=required,
         profile=profile,
         release=policy.release,
         at=now,
     )
+
+
+def _by_name(references: Iterable[ReferenceSet]) -> dict[str, ReferenceSet]:
+    sets: dict[str, ReferenceSet] = {}
+    for found in references:
+        if found.name in sets:
+            raise ValueError(f"two reference sets are called {found.name}")
+        sets[found.name] = found
+    return sets
 
 
 # --- 1. the verifier's findings --------------------------------------------------------------------
@@ -200,7 +210,7 @@ def _joined(
 
     Where a baseline rule asks for the revocation that the verifier left unchecked under the same id, and
     cannot tell either, the rule's finding stands, with the verifier's more exact reason: so it can be waived.
-    No rule can answer for the verifier otherwise. Where the verifier refused already, the rule adds nothing.
+    No rule can answer for the verifier otherwise. Where both say the same, the rule adds nothing.
     """
     asked = {c.id for c in platform if c.id.endswith(REVOCATION_SUFFIX) and c.outcome in _OPEN}
     unasked = {c.id: c for c in verification.checks if c.outcome is Outcome.NOT_CHECKED}
@@ -214,10 +224,12 @@ def _joined(
         verifier.append(_lacking(FRESHNESS_CHECK, "report data equal to ours"))
     if Requirement.REVOCATION in required and not _has(verification.checks, REVOCATION_SUFFIX):
         verifier.append(_lacking("revocation", "certificates that were not withdrawn"))
+    passed = {c.id for c in verification.checks if c.outcome is Outcome.PASSED}
     rules = [
         _explained(check, unasked.get(check.id))
         for check in platform
         if not (check.id in failed and check.outcome in _BLOCKING)
+        and not (check.id in passed and check.outcome is Outcome.PASSED)
     ]
     return verifier, rules
 

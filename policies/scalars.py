@@ -139,11 +139,12 @@ def duration(node: Node, what: str, problems: Problems) -> timedelta | None:
 
 
 def octets(
-    found: Scalar, what: str, length: int | None, problems: Problems, *, hint: str | None = None
+    found: Scalar, what: str, length: int | None, problems: Problems, *, digest: bool, hint: str | None = None
 ) -> bytes | None:
     """Bytes: `sha384:` + hex and its sisters, `hex:`, `base64:`, `zero`, or bare hex. Never guessed.
 
-    length: how many bytes the value has, None when `what` has no fixed length. hint: added to a length error.
+    length: how many bytes the value has, None when `what` has no fixed length. digest: `what` is a hash, whose
+    length names its algorithm. hint: added to a length error.
     """
     word = found.text
     if word == "zero" and length is not None:
@@ -166,23 +167,26 @@ def octets(
         problems.add("digest", found.at, f"{what}: {quote(rest)} is not {form}", hint=extra)
         return None
     if prefix in DIGEST_SIZES and len(value) != DIGEST_SIZES[prefix]:
-        _bad_length(found, f"{prefix}:", DIGEST_SIZES[prefix], rest, value, problems, None)
+        _bad_length(found, f"{prefix}: is ", DIGEST_SIZES[prefix], rest, value, problems)
         return None
     if length is not None and len(value) != length:
-        _bad_length(found, what, length, rest, value, problems, hint)
+        algorithm = {size: f"SHA-{name[3:]}, " for name, size in DIGEST_SIZES.items()}.get(length, "")
+        _bad_length(found, f"{what} is {algorithm if digest else ''}", length, rest, value, problems, hint)
         return None
     return value
 
 
 def _bad_length(
-    found: Scalar, what: str, length: int, written: str, value: bytes, problems: Problems, hint: str | None
+    found: Scalar,
+    subject: str,
+    length: int,
+    written: str,
+    value: bytes,
+    problems: Problems,
+    hint: str | None = None,
 ) -> None:
     probably = {size: name for name, size in DIGEST_SIZES.items()}.get(len(value))
-    named = {size: f"{name.upper()[:3]}-{name[3:]}, " for name, size in DIGEST_SIZES.items()}
-    message = (
-        f"{what} is {named.get(length, '')}{length} bytes; "
-        f"this is {len(written)} characters, {len(value)} bytes"
-    )
+    message = f"{subject}{length} bytes; this is {len(written)} characters, {len(value)} bytes"
     if probably is not None:
         message += f", the length of a SHA-{probably[3:]}"
     problems.add("digest-length", found.at, message, hint=hint)

@@ -66,7 +66,10 @@ def one(node: Node, spec: ClaimSpec, operator: str, problems: Problems) -> Liter
         case ClaimType.DIGEST | ClaimType.BYTES:
             found = scalars.scalar(node, name, problems)
             hint = None if found is None else _length_hint(name, found.text)
-            return None if found is None else scalars.octets(found, name, spec.length, problems, hint=hint)
+            if found is None:
+                return None
+            digest = spec.type is ClaimType.DIGEST
+            return scalars.octets(found, name, spec.length, problems, digest=digest, hint=hint)
         case ClaimType.FLAG:
             return scalars.flag(node, name, problems)
         case ClaimType.INTEGER:
@@ -147,7 +150,7 @@ def _token(node: Node, spec: ClaimSpec, problems: Problems) -> str | None:
 
 def _init_data(node: Node, problems: Problems) -> bytes | None:
     found = scalars.scalar(node, INIT_DATA, problems)
-    value = None if found is None else scalars.octets(found, INIT_DATA, None, problems)
+    value = None if found is None else scalars.octets(found, INIT_DATA, None, problems, digest=True)
     if found is not None and value is not None and len(value) not in INIT_DATA_SIZES:
         message = f"{INIT_DATA} is a SHA-256 (32 bytes) or a SHA-384 (48 bytes); this is {len(value)} bytes"
         problems.add("digest-length", found.at, message)
