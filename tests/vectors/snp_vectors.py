@@ -73,7 +73,9 @@ class Vector:
             cache=cache or NoCache(),
         )
 
-    def verify(self, report: bytes | None = None, *, at: datetime | None = None, **given: Any) -> Verification:
+    def verify(
+        self, report: bytes | None = None, *, at: datetime | None = None, **given: Any
+    ) -> Verification:
         """Verify `report` (this vector's own by default) with this vector's certificates, or those given."""
         parsed = abi.parse(self.report if report is None else report)
         return verify(parsed, self.endorsements(**given), UNBOUND, at or self.at)

@@ -119,6 +119,21 @@ def test_values(name: str, fields: dict[str, Any], value: ClaimValue, json: obje
     assert to_json(ROWS[name], found) == json
 
 
+HIGHER = TcbVersion(bootloader=10, tee=0, snp=26, microcode=84)
+
+
+@pytest.mark.parametrize(
+    ("fields", "provisional"),
+    [
+        pytest.param({}, False, id="committed"),
+        pytest.param({"current_tcb": HIGHER}, True, id="tcb"),
+        pytest.param({"current_version": (1, 55, 44)}, True, id="version"),
+    ],
+)
+def test_provisional_firmware(fields: dict[str, Any], provisional: bool) -> None:
+    assert read(SnpMachine(product="Genoa"), **fields).claims["snp.provisional_firmware"] is provisional
+
+
 def test_mitigation_vectors() -> None:
     new, old = read(SnpMachine(product="Turin")).claims, read(SnpMachine(product="Milan")).claims
     assert (new["snp.launch_mit_vector"], new["snp.current_mit_vector"]) == (0x3F, 0x3F)
