@@ -60,7 +60,11 @@ class TurnLock:
     def __init__(self, path: Path) -> None:
         """path: two files beside it are used, `<path>.writer` and `<path>.turn`. Raises OSError."""
         self._lock = open_lock_file(path.with_name(path.name + ".writer"))
-        self._turn = open_lock_file(path.with_name(path.name + ".turn"))
+        try:
+            self._turn = open_lock_file(path.with_name(path.name + ".turn"))
+        except OSError:
+            os.close(self._lock)
+            raise
 
     @contextmanager
     def held(self, timeout: float) -> Iterator[None]:
