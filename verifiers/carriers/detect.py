@@ -134,7 +134,7 @@ def _unwrap(obj: object) -> object:
 def _json_carrier(obj: object) -> str | None:
     """Which carrier a JSON value is, by its members alone."""
     if isinstance(obj, list):
-        return "cmw" if len(obj) in (2, 3) and isinstance(obj[0], str) else None
+        return "cmw" if _is_record(obj) else None
     if not isinstance(obj, dict):
         return None
     names = obj.keys()
@@ -152,15 +152,19 @@ def _json_carrier(obj: object) -> str | None:
         return "kbs-quote"
     if "svn" in names and "report_data" in names:
         return "sample"
-    if (
-        _other_tee(obj) is None
-        and names
-        and all(isinstance(item, list | dict) or key == "__cmwc_t" for key, item in obj.items())
-    ):
-        labelled = [item for key, item in obj.items() if key != "__cmwc_t"]
-        if "__cmwc_t" in names or any(isinstance(item, list) for item in labelled):
-            return "cmw"
-    return None
+    return "cmw" if "__cmwc_t" in names or _is_collection(obj, cmw.MAX_DEPTH + 1) else None
+
+
+def _is_collection(obj: dict[str, object], depth: int) -> bool:
+    """Every member is a CMW record or a collection of such. Deeper ones are left for `cmw` to refuse."""
+    return bool(obj) and all(
+        _is_record(item) or (isinstance(item, dict) and (depth == 0 or _is_collection(item, depth - 1)))
+        for item in obj.values()
+    )
+
+
+def _is_record(item: object) -> bool:
+    return isinstance(item, list) and len(item) in (2, 3) and isinstance(item[0], str)
 
 
 def _other_tee(obj: dict[str, object]) -> str | None:

@@ -56,7 +56,8 @@ JSON = st.recursive(
     max_leaves=12,
 )
 MEMBERS = st.sampled_from(
-    ["type", "report", "quote", "outblob", "auxblob", "provider", "attestation_report", "cert_chain", "version",
+    ["type", "report", "quote", "outblob", "auxblob", "provider", "attestation_report", "cert_chain",
+     "version",
      "hcl_report", "td_quote", "tpm_quote", "vcek", "cc_eventlog", "certificates", "primary_evidence",
      "additional_evidence", "tee-evidence", "__cmwc_t", "svn", "report_data"]
 )  # fmt: skip
