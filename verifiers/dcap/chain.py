@@ -53,6 +53,8 @@ class PckChain:
     names: tuple[str, ...]
     ca_trusted: bool
     simulated: bool
+    key_sha256: bytes
+    """Over the leaf's SubjectPublicKeyInfo."""
 
     @property
     def certificates(self) -> tuple[Certificate, ...]:
@@ -180,6 +182,7 @@ def _judge(
         names=tuple(_name_problems(leaf, ca, root)),
         ca_trusted=ca_trusted,
         simulated=simulated,
+        key_sha256=hashlib.sha256(leaf.spki).digest(),
     )
 
 

@@ -6,7 +6,7 @@ from collateral exist only when that collateral was verified and valid.
 
 from __future__ import annotations
 
-import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 
 from verifiers.claimtypes import ClaimSpec, ClaimType
@@ -178,62 +178,101 @@ def _tcb_rows(tee: str) -> tuple[ClaimSpec, ...]:
 TABLE: tuple[ClaimSpec, ...] = COLLATERAL
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Full names under one TEE, put together once."""
+
+    qe_mr_signer: str
+    qe_isv_prod_id: str
+    qe_isv_svn: str
+    qe_status: str
+    qe_date: str
+    qe_evaluation: str
+    status: str
+    advisories: str
+    date: str
+    evaluation: str
+    platform: tuple[tuple[str, str], ...]
+    optional: tuple[tuple[str, str], ...]
+
+
+def _names(tee: str) -> _Names:
+    below = {
+        "fmspc": "fmspc",
+        "pce_id": "pceid",
+        "ppid": "pck.ppid",
+        "cpu_svn": "pck.cpu_svn",
+        "components": "pck.components",
+        "pce_svn": "pck.pce_svn",
+        "sgx_type": "pck.sgx_type",
+    }
+    optional = ("platform_instance_id", "dynamic_platform", "cached_keys", "smt_enabled")
+    return _Names(
+        qe_mr_signer=f"{tee}.qe.mr_signer",
+        qe_isv_prod_id=f"{tee}.qe.isv_prod_id",
+        qe_isv_svn=f"{tee}.qe.isv_svn",
+        qe_status=f"{tee}.qe.status",
+        qe_date=f"{tee}.qe.date",
+        qe_evaluation=f"{tee}.qe.evaluation_number",
+        status=f"{tee}.tcb.status",
+        advisories=f"{tee}.tcb.advisory_ids",
+        date=f"{tee}.tcb.date",
+        evaluation=f"{tee}.tcb.evaluation_number",
+        platform=tuple((attribute, f"{tee}.{name}") for attribute, name in below.items()),
+        optional=tuple((attribute, f"{tee}.pck.{attribute}") for attribute in optional),
+    )
+
+
+_NAMES = {"tdx": _names("tdx"), "sgx": _names("sgx")}
+
+
 def claims(tee: str, quote: Quote, found: Examined, now: datetime) -> dict[str, ClaimValue]:
     """Values for `rows(tee)`, COLLATERAL and evidence.*; what is not known is absent."""
-    qe = quote.signature_data.qe_report
+    qe, names = quote.signature_data.qe_report, _NAMES[tee]
     out: dict[str, ClaimValue] = {
         "evidence.type": quote.kind.value,
         "evidence.version": quote.header.version,
         "evidence.simulated": found.simulated,
-        f"{tee}.qe.mr_signer": qe.mr_signer,
-        f"{tee}.qe.isv_prod_id": qe.prod_id,
-        f"{tee}.qe.isv_svn": qe.svn,
+        names.qe_mr_signer: qe.mr_signer,
+        names.qe_isv_prod_id: qe.prod_id,
+        names.qe_isv_svn: qe.svn,
     }
-    out |= _platform(tee, found)
-    if found.evaluation is not None:
-        evaluation = found.evaluation
-        out[f"{tee}.tcb.status"] = evaluation.status.value
-        out[f"{tee}.tcb.advisory_ids"] = frozenset(evaluation.advisory_ids)
-        out[f"{tee}.qe.status"] = evaluation.qe_status.value
-        if evaluation.date is not None:
-            out[f"{tee}.tcb.date"] = evaluation.date
-        if evaluation.qe_date is not None:
-            out[f"{tee}.qe.date"] = evaluation.qe_date
+    chain = found.chain
+    if chain is not None and chain.pck is not None:
+        for attribute, name in names.platform:
+            out[name] = getattr(chain.pck, attribute)
+        for attribute, name in names.optional:
+            if (value := getattr(chain.pck, attribute)) is not None:
+                out[name] = value
+        out[f"{tee}.pck.key_sha256"] = chain.key_sha256
+        if (ca := CA_OF.get(chain.leaf.issuer_cn)) is not None:
+            out[f"{tee}.pck.ca"] = ca
+    _tcb(out, names, found)
     if found.tcb_info is not None:
         info = found.tcb_info.value
-        out[f"{tee}.tcb.evaluation_number"] = info.evaluation_number
+        out[names.evaluation] = info.evaluation_number
         out["collateral.tcb_info.age"] = now - info.window.issued
     if found.identity is not None:
         identity = found.identity.value
-        out[f"{tee}.qe.evaluation_number"] = identity.evaluation_number
+        out[names.qe_evaluation] = identity.evaluation_number
         out["collateral.qe_identity.age"] = now - identity.window.issued
-    for name, crl in (("pck_crl", found.pck_crl), ("root_crl", found.root_crl)):
-        if crl is not None:
-            out[f"collateral.{name}"] = "checked"
-            out[f"collateral.{name}.age"] = now - crl.this_update
+    if found.pck_crl is not None:
+        out["collateral.pck_crl"] = "checked"
+        out["collateral.pck_crl.age"] = now - found.pck_crl.this_update
+    if found.root_crl is not None:
+        out["collateral.root_crl"] = "checked"
+        out["collateral.root_crl.age"] = now - found.root_crl.this_update
     return out
 
 
-def _platform(tee: str, found: Examined) -> dict[str, ClaimValue]:
-    chain = found.chain
-    if chain is None or chain.pck is None:
-        return {}
-    pck = chain.pck
-    out: dict[str, ClaimValue] = {
-        f"{tee}.fmspc": pck.fmspc,
-        f"{tee}.pceid": pck.pce_id,
-        f"{tee}.pck.ppid": pck.ppid,
-        f"{tee}.pck.cpu_svn": pck.cpu_svn,
-        f"{tee}.pck.components": pck.components,
-        f"{tee}.pck.pce_svn": pck.pce_svn,
-        f"{tee}.pck.sgx_type": pck.sgx_type,
-        f"{tee}.pck.key_sha256": hashlib.sha256(chain.leaf.spki).digest(),
-    }
-    optional: tuple[tuple[str, ClaimValue | None], ...] = (
-        ("ca", CA_OF.get(chain.leaf.issuer_cn)),
-        ("platform_instance_id", pck.platform_instance_id),
-        ("dynamic_platform", pck.dynamic_platform),
-        ("cached_keys", pck.cached_keys),
-        ("smt_enabled", pck.smt_enabled),
-    )
-    return out | {f"{tee}.pck.{name}": value for name, value in optional if value is not None}
+def _tcb(out: dict[str, ClaimValue], names: _Names, found: Examined) -> None:
+    evaluation = found.evaluation
+    if evaluation is None:
+        return
+    out[names.status] = evaluation.status.value
+    out[names.advisories] = frozenset(evaluation.advisory_ids)
+    out[names.qe_status] = evaluation.qe_status.value
+    if evaluation.date is not None:
+        out[names.date] = evaluation.date
+    if evaluation.qe_date is not None:
+        out[names.qe_date] = evaluation.qe_date

@@ -267,7 +267,10 @@ def _short(
 ) -> Iterator[TcbShort]:
     """What is below the UpToDate level that lacks least; without such a level, below the highest one."""
     wanted = [level for level in info.levels if level.status is Status.UP_TO_DATE] or info.levels[:1]
-    yield from _short_of(min(wanted, key=lambda level: _distance(level, platform, tdx)), platform, tdx)
+    nearest = wanted[0]
+    if len(wanted) > 1:
+        nearest = min(wanted, key=lambda level: _distance(level, platform, tdx))
+    yield from _short_of(nearest, platform, tdx)
     if tdx is not None and tdx.svn[1] > 0:
         identity = module_identity(info, tdx.svn[1])
         if identity is not None:

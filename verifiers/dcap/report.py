@@ -9,7 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from verifiers.codec.reader import Field, cut
+from verifiers.codec.reader import Field
+from verifiers.errors import EvidenceFormatError, Reason
 
 SIZE = 384
 
@@ -50,26 +51,84 @@ class EnclaveFlags(enum.IntFlag):
 KNOWN_FLAGS = sum(EnclaveFlags)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _field(name: str) -> slice:
+    field = next(f for f in LAYOUT if f.name == name)
+    return slice(field.offset, field.offset + field.size)
+
+
+_CPUSVN, _MISCSELECT, _CET = _field("CPUSVN"), _field("MISCSELECT"), _field("CET_ATTRIBUTES")
+_ISVEXTPRODID, _ATTRIBUTES, _MRENCLAVE = _field("ISVEXTPRODID"), _field("ATTRIBUTES"), _field("MRENCLAVE")
+_MRSIGNER, _CONFIGID, _ISVPRODID = _field("MRSIGNER"), _field("CONFIGID"), _field("ISVPRODID")
+_ISVSVN, _CONFIGSVN, _ISVFAMILYID = _field("ISVSVN"), _field("CONFIGSVN"), _field("ISVFAMILYID")
+_REPORTDATA = _field("REPORTDATA")
+_RESERVED = tuple(_field(f"RESERVED{n}") for n in range(1, 5))
+
+
+@dataclass(frozen=True, slots=True)
 class EnclaveReport:
-    """One enclave report, parsed, *not* trusted. `raw` is kept: signatures are checked over it."""
+    """One enclave report, *not* trusted. Made by `parse`, which checks the length.
+
+    Fields are cut out by the table when they are asked for: most of a QE report never is.
+    """
 
     raw: bytes
-    cpu_svn: bytes
-    misc_select: bytes
-    cet_attributes: bytes
-    isv_ext_prod_id: bytes
-    attributes: bytes
-    mr_enclave: bytes
-    mr_signer: bytes
-    config_id: bytes
-    isv_prod_id: bytes
-    isv_svn: bytes
-    config_svn: bytes
-    isv_family_id: bytes
-    report_data: bytes
-    reserved: bytes
-    """The four reserved areas, joined; zero in every real report."""
+
+    @property
+    def cpu_svn(self) -> bytes:
+        return self.raw[_CPUSVN]
+
+    @property
+    def misc_select(self) -> bytes:
+        return self.raw[_MISCSELECT]
+
+    @property
+    def cet_attributes(self) -> bytes:
+        return self.raw[_CET]
+
+    @property
+    def isv_ext_prod_id(self) -> bytes:
+        return self.raw[_ISVEXTPRODID]
+
+    @property
+    def attributes(self) -> bytes:
+        return self.raw[_ATTRIBUTES]
+
+    @property
+    def mr_enclave(self) -> bytes:
+        return self.raw[_MRENCLAVE]
+
+    @property
+    def mr_signer(self) -> bytes:
+        return self.raw[_MRSIGNER]
+
+    @property
+    def config_id(self) -> bytes:
+        return self.raw[_CONFIGID]
+
+    @property
+    def isv_prod_id(self) -> bytes:
+        return self.raw[_ISVPRODID]
+
+    @property
+    def isv_svn(self) -> bytes:
+        return self.raw[_ISVSVN]
+
+    @property
+    def config_svn(self) -> bytes:
+        return self.raw[_CONFIGSVN]
+
+    @property
+    def isv_family_id(self) -> bytes:
+        return self.raw[_ISVFAMILYID]
+
+    @property
+    def report_data(self) -> bytes:
+        return self.raw[_REPORTDATA]
+
+    @property
+    def reserved(self) -> bytes:
+        """The four reserved areas, joined; zero in every real report."""
+        return b"".join(self.raw[area] for area in _RESERVED)
 
     @property
     def flags(self) -> int:
@@ -101,21 +160,8 @@ def parse(raw: bytes, what: str) -> EnclaveReport:
 
     Raises EvidenceFormatError(BAD_LENGTH) for any other length.
     """
-    f = cut(raw, LAYOUT, SIZE, what)
-    return EnclaveReport(
-        raw=raw,
-        cpu_svn=f["CPUSVN"],
-        misc_select=f["MISCSELECT"],
-        cet_attributes=f["CET_ATTRIBUTES"],
-        isv_ext_prod_id=f["ISVEXTPRODID"],
-        attributes=f["ATTRIBUTES"],
-        mr_enclave=f["MRENCLAVE"],
-        mr_signer=f["MRSIGNER"],
-        config_id=f["CONFIGID"],
-        isv_prod_id=f["ISVPRODID"],
-        isv_svn=f["ISVSVN"],
-        config_svn=f["CONFIGSVN"],
-        isv_family_id=f["ISVFAMILYID"],
-        report_data=f["REPORTDATA"],
-        reserved=f["RESERVED1"] + f["RESERVED2"] + f["RESERVED3"] + f["RESERVED4"],
-    )
+    if len(raw) != SIZE:
+        raise EvidenceFormatError(
+            Reason.BAD_LENGTH, what, expected=f"{SIZE} bytes", found=f"{len(raw)} bytes"
+        )
+    return EnclaveReport(raw)

@@ -147,10 +147,12 @@ _FLAG_NAMES = tuple((f"tdx.td_attributes.{flag.lower()}", bit) for flag, bit in 
 def claims(quote: Quote, report: TdReport, found: Examined, now: datetime) -> dict[str, ClaimValue]:
     """Values for TABLE; what the report does not have, or nobody vouches for, is absent."""
     out = shared.claims("tdx", quote, found, now)
-    out |= {name: getattr(report, attribute) for attribute, name in _NAMES}
+    for attribute, name in _NAMES:
+        out[name] = getattr(report, attribute)
     bits = report.attribute_bits
     out["tdx.td_attribute_flags"] = attributes.names(bits)
-    out |= {name: bool(bits & bit) for name, bit in _FLAG_NAMES}
+    for name, bit in _FLAG_NAMES:
+        out[name] = bits & bit != 0
     if report.tee_tcb_svn2 is not None and report.mr_service_td is not None:
         out["tdx.tee_tcb_svn2"], out["tdx.mr_service_td"] = report.tee_tcb_svn2, report.mr_service_td
     if report.extension is not None:
