@@ -19,9 +19,24 @@ from gateway import VERSION
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "serve": ("gateway.cli.serve:command", "Run the gateway."),
+        "demo": ("gateway.cli.demo:demo", "See it work: two guests, a secret, refusals, the ledger."),
         "verify": ("gateway.cli.verify:verify", "Judge evidence offline: genuine, current, safe, mine?"),
         "inspect": ("gateway.cli.inspect:inspect", "Show what is in evidence or collateral. Judges nothing."),
+        "policy": ("gateway.cli.policy:policy", "Say what is acceptable: check, apply, list, claims."),
+        "reference": (
+            "gateway.cli.reference:reference",
+            "Reference values: which measurements are approved.",
+        ),
+        "secret": ("gateway.cli.secret:secret", "Store secrets; they leave only to a TEE that passed."),
+        "collateral": (
+            "gateway.cli.collateral:collateral",
+            "Vendors' certificates, CRLs, TCB info: import, status.",
+        ),
+        "ledger": ("gateway.cli.ledger:ledger", "Who got what, on what grounds; check the chain."),
+        "token": ("gateway.cli.token:token", "Check a result token, as a relying party should."),
+        "guest": ("gateway.cli.guest:guest", "Inside a TEE: get secrets, and check them."),
         "sim": ("gateway.cli.sim:sim", "Mint SIMULATED evidence, for trials without TEE hardware."),
+        "admin": ("gateway.cli.admin:admin", "Why was it refused? Is the gateway well?"),
     }
 )
 """Name to (module:attribute, short help)."""

@@ -1,0 +1,168 @@
+"""Administration over HTTP. No route gives a stored secret back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gateway import administration, secrets
+from gateway.errors import GatewayError, GatewayReason
+from gateway.http.handlers import Site, limit_of
+from gateway.http.message import Call, Reply, json_reply
+from gateway.http.problem import MEDIA_TYPE
+from gateway.protocol.names import refuse, secret_path
+from gateway.record import rfc3339
+from policies.errors import PolicyError
+
+_KINDS = ("baseline", "reference", "release")
+
+
+def put_secret(site: Site, call: Call) -> Reply:
+    """The body is the secret, byte for byte. ?expect=present makes it a rotation."""
+    path = secret_path(call.params["path"], "path")
+    store = secrets.rotate if call.query.get("expect") == "present" else secrets.put
+    version = store(site.vault, call.tenant, path, call.body, by=_who(call))
+    return json_reply({"path": path, "version": version}, 201 if version == 1 else 200)
+
+
+def list_secrets(site: Site, call: Call) -> Reply:
+    held = secrets.held(site.vault, call.tenant)
+    return json_reply({"secrets": [_metadata(site, call, each) for each in held]})
+
+
+def show_secret(site: Site, call: Call) -> Reply:
+    path = secret_path(call.params["path"], "path")
+    for each in secrets.held(site.vault, call.tenant):
+        if each.path == path:
+            return json_reply(_metadata(site, call, each))
+    raise _absent("secret", path)
+
+
+def remove_secret(site: Site, call: Call) -> Reply:
+    path = secret_path(call.params["path"], "path")
+    secrets.remove(site.vault, call.tenant, path, by=_who(call))
+    return json_reply({"path": path, "removed": True})
+
+
+def apply_policies(site: Site, call: Call) -> Reply:
+    """The body is one YAML file; ?name= is what messages call it."""
+    name = call.query.get("name", "body")[:200]
+    try:
+        made = administration.apply(
+            site.office, call.tenant, call.body, name, by=_who(call), baselines=call.wide
+        )
+    except PolicyError as error:
+        return _policy_errors(error)
+    return json_reply({"activated": made})
+
+
+def list_policies(site: Site, call: Call) -> Reply:
+    return json_reply({"documents": administration.active_documents(site.office, call.tenant)})
+
+
+def retire_policy(site: Site, call: Call) -> Reply:
+    kind, name = call.params["kind"], call.params["name"]
+    if kind not in _KINDS:
+        raise refuse("kind", expected=" or ".join(_KINDS), found=repr(kind[:40]))
+    if kind == "baseline":
+        _require_wide(call, "baselines")
+    try:
+        administration.retire(site.office, call.tenant, kind, name, by=_who(call))
+    except PolicyError as error:
+        return _policy_errors(error)
+    return json_reply({"kind": kind, "name": name, "retired": True})
+
+
+def import_collateral(site: Site, call: Call) -> Reply:
+    _require_wide(call, "collateral")
+    name = call.query.get("name", "body")[:200]
+    made = administration.import_collateral(site.office, call.body, name, by=_who(call))
+    return json_reply({"imported": made})
+
+
+def list_collateral(site: Site, call: Call) -> Reply:
+    return json_reply({"collateral": administration.held_collateral(site.office)})
+
+
+def attempts(site: Site, call: Call) -> Reply:
+    """Recent attempts, newest first, with every finding."""
+    rows = site.gateway.appraisals.recent(call.tenant, limit_of(call, 20, 200))
+    return json_reply({"attempts": [json.loads(row.record) for row in rows]})
+
+
+def attempt(site: Site, call: Call) -> Reply:
+    found = site.gateway.appraisals.get(call.tenant, call.params["id"])
+    if found is None:
+        raise _absent("attempt", call.params["id"])
+    return json_reply(json.loads(found.record))
+
+
+def ledger(site: Site, call: Call) -> Reply:
+    """The tenant's last entries, oldest first. ?scope=gateway: what concerns no tenant."""
+    if call.query.get("scope") == "gateway":
+        _require_wide(call, "the gateway's own ledger entries")
+    scope = "" if call.query.get("scope") == "gateway" else call.tenant
+    entries = site.gateway.recorder.ledger.tail(scope, limit_of(call, 50, 1000))
+    return json_reply({"entries": list(entries)})
+
+
+def _metadata(site: Site, call: Call, each: Any) -> dict[str, Any]:
+    owner = site.gateway.appraiser.book.of(call.tenant).owner_of(each.path)
+    return {
+        "path": each.path,
+        "version": each.version,
+        "created": rfc3339(each.created),
+        "key_id": each.key_id,
+        "policy": owner,
+    }
+
+
+def _who(call: Call) -> str:
+    if call.who is None:
+        raise AssertionError("an administrative route was reached by nobody")
+    return call.who
+
+
+def _require_wide(call: Call, what: str) -> None:
+    if not call.wide:
+        raise GatewayError(
+            GatewayReason.FORBIDDEN,
+            f"{what} belong to the whole gateway",
+            where="authorization",
+            expected="an administrator of the whole gateway",
+            found=f"one of tenant {call.tenant}",
+        )
+
+
+def _absent(what: str, name: str) -> GatewayError:
+    return GatewayError(
+        GatewayReason.REQUEST_NOT_FOUND,
+        f"there is no such {what}",
+        where=what,
+        expected=f"a known {what}",
+        found=repr(name[:64]),
+    )
+
+
+def _policy_errors(error: PolicyError) -> Reply:
+    """422 with every problem: nothing of the file was activated."""
+    errors = [
+        {
+            "reason": each.reason,
+            "file": each.file,
+            "line": each.line,
+            "column": each.column,
+            "message": each.message,
+            "hint": each.hint,
+        }
+        for each in error.errors
+    ]
+    body = {
+        "type": f"urn:sealgate:problem:{error.reason}",
+        "title": "The document cannot be activated",
+        "status": 422,
+        "reason": error.reason,
+        "detail": str(error),
+        "errors": errors,
+    }
+    return Reply(status=422, body=json.dumps(body).encode(), media_type=MEDIA_TYPE)

@@ -1,0 +1,125 @@
+"""One function per route: from a call to a reply. What is decided is decided in `pipeline.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway import VERSION, pipeline
+from gateway.administration import Office
+from gateway.config import Config
+from gateway.errors import GatewayError
+from gateway.http.message import TEXT, Call, Reply, json_reply
+from gateway.http.metrics import Metrics
+from gateway.pipeline import Gateway
+from gateway.ports import DEFAULT_TENANT, AdministratorStore, LedgerUnavailable
+from gateway.secrets import Vault
+from policies.errors import PolicyError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What handlers work with; `app.py` puts it together."""
+
+    config: Config
+    gateway: Gateway
+    office: Office
+    vault: Vault
+    administrators: AdministratorStore
+    metrics: Metrics
+    openapi: bytes
+
+    @property
+    def mode(self) -> str:
+        return "development" if self.gateway.development else "production"
+
+
+# --- guests and relying parties ------------------------------------------------------------------------
+
+
+def challenge(site: Site, call: Call) -> Reply:
+    return json_reply(pipeline.challenge(site.gateway, call.tenant, call.body))
+
+
+def attest(site: Site, call: Call) -> Reply:
+    return json_reply(pipeline.attest(site.gateway, call.tenant, call.body))
+
+
+def release(site: Site, call: Call) -> Reply:
+    return json_reply(pipeline.release(site.gateway, call.tenant, call.body))
+
+
+def verify(site: Site, call: Call) -> Reply:
+    return json_reply(pipeline.verify(site.gateway, call.tenant, call.body))
+
+
+# --- discovery -----------------------------------------------------------------------------------------
+
+
+def jwks(site: Site, call: Call) -> Reply:
+    return json_reply(dict(site.gateway.keys.jwks()), headers={"Cache-Control": "public, max-age=300"})
+
+
+def openid_configuration(site: Site, call: Call) -> Reply:
+    issuer = site.gateway.issuer
+    value = {
+        "issuer": issuer,
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+    }
+    return json_reply(value, headers={"Cache-Control": "public, max-age=300"})
+
+
+def openapi(site: Site, call: Call) -> Reply:
+    return Reply(status=200, body=site.openapi)
+
+
+def checkpoint(site: Site, call: Call) -> Reply:
+    """Index and head of the ledger: whoever keeps one can show later that nothing before it was changed."""
+    head = site.gateway.recorder.ledger.head()
+    return json_reply(
+        {"index": None, "head": None} if head is None else {"index": head.index, "head": head.head}
+    )
+
+
+# --- health --------------------------------------------------------------------------------------------
+
+
+def healthz(site: Site, call: Call) -> Reply:
+    """The process answers. Looks at nothing else, so that a slow disk does not get it killed."""
+    return json_reply({"status": "ok", "version": VERSION, "mode": site.mode})
+
+
+def readyz(site: Site, call: Call) -> Reply:
+    """Could a release be decided and recorded now?"""
+    checks: dict[str, Callable[[], object]] = {
+        "store": site.office.documents.epoch,
+        "keys": lambda: site.gateway.keys.jwks()["keys"][0],
+        "ledger": site.gateway.recorder.ledger.head,
+        "policies": lambda: site.gateway.appraiser.book.of(DEFAULT_TENANT),
+    }
+    found: dict[str, str] = {}
+    for name, check in checks.items():
+        try:
+            check()
+            found[name] = "ok"
+        except (GatewayError, PolicyError, LedgerUnavailable, LookupError) as error:
+            found[name] = str(getattr(error, "reason", type(error).__name__))
+    ready = all(value == "ok" for value in found.values())
+    return json_reply({"ready": ready, "mode": site.mode, "checks": found}, 200 if ready else 503)
+
+
+def metrics(site: Site, call: Call) -> Reply:
+    gauges = {"sealgate_development_mode": float(site.gateway.development)}
+    return Reply(status=200, body=site.metrics.text(gauges).encode(), media_type=f"{TEXT}; version=0.0.4")
+
+
+# --- shared --------------------------------------------------------------------------------------------
+
+
+def limit_of(call: Call, default: int, most: int) -> int:
+    """?limit=N, clipped."""
+    text = call.query.get("limit", "")
+    return min(int(text), most) if text.isascii() and text.isdigit() and len(text) < 7 else default

@@ -1,0 +1,98 @@
+"""Every route there is: one table, read by the server, by the description at /openapi.json, and by tests.
+
+A row without a role or a body limit cannot be written. Routes of a tenant exist twice: /v1/… for the tenant
+"default", and /t/<tenant>/v1/….
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.http import admin, handlers
+from gateway.http.message import JSON, OCTETS, YAML, Handler, Role
+
+KIB = 1024
+_ANY_YAML = (YAML, "text/yaml", "application/x-yaml", "text/x-yaml")
+_FILES = (OCTETS, JSON, "application/x-pem-file", "application/pkix-cert", "application/pkix-crl")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """body: most bytes of a request body; 0 means none is accepted. accepts: media types of the body; () when
+    there is none. empty: whether a body may be left out. schema: its name in `schemas.py`."""
+
+    method: str
+    path: str
+    handler: Handler
+    role: Role
+    body: int
+    accepts: tuple[str, ...]
+    tenant: bool
+    summary: str
+    empty: bool = False
+    request: str | None = None
+    reply: str | None = None
+
+
+def _post(path: str, handler: Handler, body: int, request: str, reply: str, summary: str) -> Route:
+    return Route(
+        method="POST", path=path, handler=handler, role=Role.ANYONE, body=body, accepts=(JSON,), tenant=True,
+        summary=summary, request=request, reply=reply, empty=request == "Challenge",
+    )  # fmt: skip
+
+
+def _get(path: str, handler: Handler, summary: str, reply: str | None = None) -> Route:
+    return Route(
+        method="GET", path=path, handler=handler, role=Role.ANYONE, body=0, accepts=(), tenant=False,
+        summary=summary, reply=reply,
+    )  # fmt: skip
+
+
+def _admin(
+    method: str,
+    path: str,
+    handler: Handler,
+    summary: str,
+    *,
+    body: int = 0,
+    accepts: tuple[str, ...] = (),
+) -> Route:
+    return Route(
+        method=method, path=path, handler=handler, role=Role.ADMIN, body=body, accepts=accepts, tenant=True,
+        summary=summary,
+    )  # fmt: skip
+
+
+ROUTES: tuple[Route, ...] = (
+    _post("/v1/challenge", handlers.challenge, 4 * KIB, "Challenge", "ChallengeReply",
+          "A fresh challenge, good once."),
+    _post("/v1/attest", handlers.attest, 1024 * KIB, "Attest", "AttestReply",
+          "Evidence for a token, and for secrets when `release` lists paths."),
+    _post("/v1/release", handlers.release, 128 * KIB, "Release", "ReleaseReply",
+          "Secrets for a token of this gateway, decided anew."),
+    _post("/v1/verify", handlers.verify, 1024 * KIB, "Verify", "VerifyReply",
+          "Background check: what a relying party may know. Never releases."),
+    _get("/v1/ledger/checkpoint", handlers.checkpoint, "Index and head of the ledger."),
+    _get("/.well-known/jwks.json", handlers.jwks, "Keys that sign tokens and releases."),
+    _get("/.well-known/openid-configuration", handlers.openid_configuration, "Discovery."),
+    _get("/healthz", handlers.healthz, "The process answers."),
+    _get("/readyz", handlers.readyz, "A release could be decided and recorded now."),
+    _get("/metrics", handlers.metrics, "Counters of the worker that answers."),
+    _get("/openapi.json", handlers.openapi, "This description."),
+    _admin("PUT", "/v1/admin/secrets/<path:path>", admin.put_secret, "Store the body as the next version.",
+           body=64 * KIB + 1, accepts=(OCTETS,)),
+    _admin("GET", "/v1/admin/secrets/<path:path>", admin.show_secret, "What is known of one secret."),
+    _admin("DELETE", "/v1/admin/secrets/<path:path>", admin.remove_secret, "Forget every version."),
+    _admin("GET", "/v1/admin/secrets", admin.list_secrets, "What secrets there are; never their values."),
+    _admin("POST", "/v1/admin/policies", admin.apply_policies,
+           "Activate the documents of one YAML file, if everything compiles together.",
+           body=4096 * KIB, accepts=_ANY_YAML),
+    _admin("GET", "/v1/admin/policies", admin.list_policies, "Active documents."),
+    _admin("DELETE", "/v1/admin/policies/<kind>/<name>", admin.retire_policy, "Let a document rest."),
+    _admin("POST", "/v1/admin/collateral", admin.import_collateral,
+           "Certificates, CRLs, TCB info or QE identity, as served.", body=1024 * KIB, accepts=_FILES),
+    _admin("GET", "/v1/admin/collateral", admin.list_collateral, "What collateral is held."),
+    _admin("GET", "/v1/admin/attempts", admin.attempts, "Recent attempts with every finding."),
+    _admin("GET", "/v1/admin/attempts/<id>", admin.attempt, "One attempt."),
+    _admin("GET", "/v1/admin/ledger", admin.ledger, "The last ledger entries."),
+)  # fmt: skip

@@ -1,0 +1,98 @@
+"""JSON Schemas of requests and replies, for /openapi.json. The parsers are stricter and decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_B64URL: dict[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9_-]*$"}
+_PATH: dict[str, Any] = {"type": "string", "examples": ["payments/db/password"]}
+_EVIDENCE: dict[str, Any] = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {
+        "type": {"enum": ["sev-snp", "tdx", "sgx"]},
+        "report": _B64URL,
+        "certificates": {"type": "array", "items": _B64URL},
+        "quote": _B64URL,
+        "event_log": _B64URL,
+    },
+    "additionalProperties": False,
+}
+
+
+def _object(required: list[str], properties: dict[str, Any], *, closed: bool = True) -> dict[str, Any]:
+    out: dict[str, Any] = {"type": "object", "required": required, "properties": properties}
+    return out | {"additionalProperties": False} if closed else out
+
+
+_REFUSALS: dict[str, Any] = {
+    "type": "array",
+    "items": _object(["path", "reason", "where"], {"path": _PATH, "reason": _TEXT, "where": _TEXT}),
+}
+_RELEASES: dict[str, Any] = {
+    "type": "array",
+    "items": _object(
+        ["path", "version", "release"],
+        {
+            "path": _PATH,
+            "version": {"type": "integer", "minimum": 1},
+            "release": _TEXT | {"description": "JWS over iss, aud, nonce, path, version, lease, jwe"},
+        },
+    ),
+}
+
+SCHEMAS: dict[str, Any] = {
+    "Challenge": _object([], {}),
+    "ChallengeReply": _object(["nonce", "expires_in"], {"nonce": _B64URL, "expires_in": {"type": "integer"}}),
+    "Attest": _object(
+        ["evidence", "runtime_data"],
+        {
+            "evidence": _EVIDENCE,
+            "runtime_data": _B64URL
+            | {"description": "JSON bytes {nonce, key, aud, tenant}; REPORT_DATA is their labelled SHA-512"},
+            "release": {"type": "array", "items": _PATH, "maxItems": 16, "uniqueItems": True},
+            "policy": _TEXT | {"description": "whose verdict the token carries; not together with release"},
+        },
+    ),
+    "AttestReply": _object(
+        ["attempt", "token", "releases", "refusals"],
+        {"attempt": _TEXT, "token": _TEXT, "releases": _RELEASES, "refusals": _REFUSALS},
+    ),
+    "Release": _object(
+        ["token", "paths"],
+        {"token": _TEXT, "paths": {"type": "array", "items": _PATH, "minItems": 1, "maxItems": 16}},
+    ),
+    "ReleaseReply": _object(
+        ["attempt", "releases", "refusals"],
+        {"attempt": _TEXT, "releases": _RELEASES, "refusals": _REFUSALS},
+    ),
+    "Verify": _object(
+        ["evidence"],
+        {"evidence": _EVIDENCE, "runtime_data": _B64URL, "report_data": _B64URL, "policy": _TEXT},
+    ),
+    "VerifyReply": _object(
+        ["attempt", "token", "verdict", "reason", "authentic", "evidence", "claims", "checks", "unchecked"],
+        {
+            "verdict": {"enum": ["accepted", "refused", "undecided"]},
+            "reason": {"type": ["string", "null"]},
+            "authentic": {"type": "boolean"},
+        },
+        closed=False,
+    ),
+    "Problem": _object(
+        ["type", "title", "status", "reason"],
+        {
+            "type": _TEXT,
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "reason": _TEXT | {"description": "stable code"},
+            "detail": _TEXT,
+            "where": _TEXT,
+            "attempt": _TEXT | {"description": "what to tell the operator"},
+            "verdict": _TEXT,
+            "refusals": _REFUSALS,
+        },
+        closed=False,
+    ),
+}
