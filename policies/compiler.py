@@ -351,7 +351,9 @@ def _check_risks(release: ReleasePolicy, programs: Mapping[TeeKind, Program], pr
             hint = did_you_mean(risk.only_in, rules)
             problems.add("unknown-rule", risk.only_in_at, f"no allow rule {quote(risk.only_in)}", hint=hint)
             continue
-        kinds = _kinds_of_rule(rule) or frozenset()
+        kinds = _kinds_of_rule(rule)
+        if not kinds:
+            continue  # reported with the rule
         known = {item.rule.id: item.rule for kind in kinds for item in programs[kind].baseline}
         if risk.finding in known:
             limit = known[risk.finding].waivable

@@ -143,7 +143,7 @@ def octets(
 ) -> bytes | None:
     """Bytes: `sha384:` + hex and its sisters, `hex:`, `base64:`, `zero`, or bare hex. Never guessed.
 
-    length: how many bytes the value has, None when `what` has no fixed length. digest: `what` is a hash, whose
+    length: how many bytes the value has, None when that is not fixed. digest: `what` is a hash, whose
     length names its algorithm. hint: added to a length error.
     """
     word = found.text
