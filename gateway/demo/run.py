@@ -60,7 +60,7 @@ def play(say: Callable[[str, str], None], show: Callable[[Row], None]) -> Outcom
 
         started = time.monotonic()
         with running(folder / "development", development=True) as gateway:
-            stage = _provide(gateway)
+            stage = provide(gateway)
             took = time.monotonic() - started
             say("gateway", f"{gateway.url}  development mode, 1 release policy, 1 secret   {took:.1f} s")
             say("scenarios", "simulated hardware is marked SIM; only development mode believes its roots")
@@ -68,7 +68,7 @@ def play(say: Callable[[str, str], None], show: Callable[[Row], None]) -> Outcom
                 add(_play(scenario, stage))
             head = _head(gateway)
         with running(folder / "production", development=False) as gateway:
-            add(_play(IN_PRODUCTION, _provide(gateway)))
+            add(_play(IN_PRODUCTION, provide(gateway)))
         for row in _recorded():
             add(row)
         entries, digest = _check_ledger(folder / "development" / "state", head)
@@ -84,7 +84,7 @@ def play(say: Callable[[str, str], None], show: Callable[[Row], None]) -> Outcom
         )
 
 
-def _provide(gateway: Running) -> Stage:
+def provide(gateway: Running) -> Stage:
     """Collateral, reference values, a policy and one secret, through the administrator's interface."""
     now = SystemClock().now().replace(microsecond=0)
     admin = gateway.admin

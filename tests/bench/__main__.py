@@ -1,0 +1,122 @@
+"""`make bench`: prints a table, writes JSON. Budgets are ratios within this one run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench import http, policy, verification
+from tests.bench.clock import Timing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """measured: as text. ratio and budget: None where nothing was promised."""
+
+    what: str
+    measured: str
+    ratio: str = ""
+    budget: str = ""
+    met: bool | None = None
+
+
+def us(timing: Timing) -> str:
+    return f"p50 {timing.p50:,.0f} µs, p99 {timing.p99:,.0f} µs"
+
+
+def against(what: str, timing: Timing, base: Timing, name: str, budget: float | None) -> Line:
+    ratio = timing.p50 / base.p50
+    return Line(
+        what=what,
+        measured=us(timing),
+        ratio=f"{ratio:.2f} × {name}",
+        budget="" if budget is None else f"≤ {budget} ×",
+        met=None if budget is None else ratio <= budget,
+    )
+
+
+def measure(short: bool) -> list[Line]:
+    rounds = 200 if short else 2000
+    lines: list[Line] = []
+    snp = verification.snp(rounds)
+    bare = snp["bare P-384 verify"]
+    lines += [
+        Line(what="bare P-384 verify", measured=us(bare)),
+        against("SNP verify, warm", snp["SNP verify, warm"], bare, "bare P-384", 1.25),
+        against("SNP verify, cold", snp["SNP verify, cold"], bare, "bare P-384", None),
+    ]
+    tdx = verification.tdx(rounds)
+    oracle = tdx["dcap_qvl.verify"]
+    lines += [
+        Line(what="bare P-256 verify", measured=us(tdx["bare P-256 verify"])),
+        Line(what="dcap_qvl.verify, same quotes", measured=us(oracle)),
+        against("TDX verify, warm", tdx["TDX verify, warm"], oracle, "dcap_qvl", 0.45),
+        against("TDX verify, cold", tdx["TDX verify, cold"], oracle, "dcap_qvl", None),
+    ]
+    for size, timing in policy.evaluation((10, 10_000) if short else (10, 10_000, 100_000), rounds).items():
+        lines.append(
+            Line(
+                what=f"appraise, {size:,} reference values",
+                measured=us(timing),
+                budget="p99 ≤ 150 µs" if size == 10_000 else "",
+                met=timing.p99 <= 150 if size == 10_000 else None,
+            )
+        )
+    load = http.attest_and_release(300 if short else 4000)
+    lines += [
+        Line(
+            what="attest + release over HTTP, 2 workers",
+            measured=f"{load.per_second:,.0f}/s, {us(load.latency)}, {load.errors} errors",
+            ratio=f"{load.crypto_share:.0%} of CPU is crypto",
+            budget="≥ 50 %",
+            met=load.crypto_share >= 0.5,
+        ),
+        Line(
+            what="server CPU per attest + release",
+            measured=f"{load.cpu_ms_per_request:.2f} ms, of it crypto {load.crypto_ms_per_request:.2f} ms",
+        ),
+        Line(
+            what="memory per worker",
+            measured=f"{load.memory_mb_per_worker:.0f} MB",
+            budget="≤ 120 MB",
+            met=load.memory_mb_per_worker <= 120,
+        ),
+    ]
+    return lines
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    parser = argparse.ArgumentParser(prog="python -m tests.bench")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--short", action="store_true", help="fewer rounds")
+    args = parser.parse_args()
+    lines = measure(args.short)
+    print(f"{'what':40} {'measured':56} {'ratio':26} {'budget':14}")
+    for line in lines:
+        verdict = {True: "met", False: "NOT met", None: ""}[line.met]
+        print(f"{line.what:40} {line.measured:56} {line.ratio:26} {line.budget:14} {verdict}")
+    if args.json:
+        record: dict[str, Any] = {
+            "python": platform.python_version(),
+            "lines": [
+                {
+                    "what": line.what,
+                    "measured": line.measured,
+                    "ratio": line.ratio,
+                    "budget": line.budget,
+                    "met": line.met,
+                }
+                for line in lines
+            ],
+        }
+        args.json.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
