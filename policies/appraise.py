@@ -175,7 +175,7 @@ def appraise(
     return Appraisal(
         verification=verification,
         verdict=verdict,
-        reason=first_reason(checks),
+        reason=first_reason(checks) or (None if accepted else "policy.nothing-passed"),
         checks=checks,
         unchecked=_unchecked(checks),
         rule=matched.program.id if matched is not None and accepted else None,
@@ -260,7 +260,7 @@ def _explained(check: Check, by: Check | None) -> Check:
 
 def _not_authentic(verification: Verification) -> list[Check]:
     """Normally the verifier's own checks say why. If they do not, nothing may pass all the same."""
-    if verdict_of(verification.checks) is not Verdict.ACCEPTED:
+    if first_reason(verification.checks) is not None:
         return []
     found = "signature or chain does not hold"
     return [

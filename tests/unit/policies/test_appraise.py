@@ -11,7 +11,7 @@ import pytest
 from policies import compiler
 from policies.appraise import Appraisal, appraise
 from policies.explain import explain, headline
-from policies.model import ALL_REQUIREMENTS, Profile, Requirement
+from policies.model import ALL_REQUIREMENTS, Baseline, Profile, Requirement
 from policies.release import Refusal, ReleaseGrant, decide
 from tests.support import ROOT
 from tests.unit.policies.support import (
@@ -24,6 +24,7 @@ from tests.unit.policies.support import (
     PODS,
     RELEASE,
     changed,
+    documents,
     judge,
     outcome_of,
     references,
@@ -224,6 +225,22 @@ def test_no_checks_at_all_is_not_acceptance() -> None:
         profile=Profile.NATIVE,
     )
     assert (bare.verdict, bare.reason) == (R, "policy.no-baseline")
+
+
+def test_a_baseline_that_asks_nothing_accepts_nothing() -> None:
+    text = """\
+sealgate: platform-baseline/1
+name: empty
+version: 1
+issued: 2026-06-30T00:00:00Z
+review_by: 2026-09-30T00:00:00Z
+applies_to: {evidence.type: {equals: sev-snp}}
+rules:
+  - {id: nothing, floor: none, waivable: never}
+"""
+    policy = compiler.platform_only(d for d in documents(text) if isinstance(d, Baseline))
+    found = appraise(verification(checks=()), (), policy, NOW, required=NONE, profile=Profile.NATIVE)
+    assert (found.verdict, found.reason) == (U, "policy.nothing-passed")
 
 
 def test_without_a_baseline_for_the_kind() -> None:
