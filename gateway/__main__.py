@@ -25,12 +25,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "policy": ("gateway.cli.policy:policy", "Say what is acceptable: check, apply, list, claims."),
         "reference": (
             "gateway.cli.reference:reference",
-            "Reference values: which measurements are approved.",
+            "Reference values: approved measurements.",
         ),
         "secret": ("gateway.cli.secret:secret", "Store secrets; they leave only to a TEE that passed."),
         "collateral": (
             "gateway.cli.collateral:collateral",
-            "Vendors' certificates, CRLs, TCB info: import, status.",
+            "Vendors' certificates, CRLs, TCB info.",
         ),
         "ledger": ("gateway.cli.ledger:ledger", "Who got what, on what grounds; check the chain."),
         "token": ("gateway.cli.token:token", "Check a result token, as a relying party should."),

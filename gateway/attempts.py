@@ -37,6 +37,8 @@ class Attempt:
     evidence: bytes = b""
     runtime_data: bytes = b""
     facts: dict[str, Any] = field(default_factory=dict)
+    accepted: bool = False
+    """Stored and in the ledger; what fails from here on is added to the ledger, and changes no record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class Recorder:
     def accept(self, attempt: Attempt, appraisal: Appraisal, expires: datetime, *, releasable: bool) -> None:
         """Store the appraisal, then say so in the ledger."""
         self._save(attempt, appraisal, expires, verdict=appraisal.verdict, releasable=releasable)
+        attempt.accepted = True
         self.ledger.append(attempt.tenant, f"{attempt.kind}.accepted", self._body(attempt, appraisal))
         self.count("accepted", "")
 
@@ -82,8 +85,10 @@ class Recorder:
         attempt.facts |= {"reason": why.reason, "where": why.where[:200]}
         if refusals:
             attempt.facts["refusals"] = [refusal.public() for refusal in refusals]
-        self._save(attempt, appraisal, attempt.at, verdict=why.verdict, releasable=False)
-        self.ledger.append(attempt.tenant, f"{attempt.kind}.refused", self._body(attempt, appraisal))
+        if not attempt.accepted:
+            self._save(attempt, appraisal, attempt.at, verdict=why.verdict, releasable=False)
+        kind = f"{attempt.kind}.{'failed' if attempt.accepted else 'refused'}"
+        self.ledger.append(attempt.tenant, kind, self._body(attempt, appraisal))
         self.count(str(why.verdict), why.reason)
         return Denied(why, attempt=attempt.id, refusals=tuple(refusals))
 

@@ -48,7 +48,7 @@ class Guest:
     def get(self, paths: Sequence[str]) -> dict[str, Opened]:
         """The secrets at `paths`, opened and checked; all or an error.
 
-        Raises Refused (the gateway said no), ClientError, GatewayError (a release that is not for us), OSError.
+        Raises Refused (the gateway said no), ClientError, GatewayError (a release that is not for us).
         """
         key = ec.generate_private_key(ec.SECP256R1())
         nonce = self.challenge()

@@ -54,13 +54,19 @@ class Releaser:
         named = {"attempt": attempt.id, "path": grant.path, "jkt": runtime.key.thumbprint}
         self.ledger.append(attempt.tenant, "release.intent", named | _grounds(grant))
         try:
-            opened = secrets.get(self.vault, attempt.tenant, grant.path)
+            version, signed = self._sealed(attempt.tenant, runtime, grant)
         except GatewayError as error:
             self._outcome(attempt, named | {"result": "failed", "reason": str(error.reason)})
             raise
         except Exception:
             self._outcome(attempt, named | {"result": "failed", "reason": str(GatewayReason.INTERNAL)})
             raise
+        self._outcome(attempt, named | {"result": "released", "version": version})
+        return {"path": grant.path, "version": version, "release": signed}
+
+    def _sealed(self, tenant: str, runtime: RuntimeData, grant: ReleaseGrant) -> tuple[int, str]:
+        """Open, wrap to the attested key, sign. Nothing of it is kept."""
+        opened = secrets.get(self.vault, tenant, grant.path)
         payload = native.statement(
             iss=self.issuer,
             aud=runtime.aud,
@@ -70,9 +76,7 @@ class Releaser:
             lease=grant.lease,
             jwe=wrap(opened.value, runtime.key),
         )
-        signed = self.keys.sign_jws({"typ": native.TYP}, payload)
-        self._outcome(attempt, named | {"result": "released", "version": opened.version})
-        return {"path": grant.path, "version": opened.version, "release": signed}
+        return opened.version, self.keys.sign_jws({"typ": native.TYP}, payload)
 
     def refuse(self, attempt: Attempt, refusal: PathRefusal) -> None:
         body = {"attempt": attempt.id, "path": refusal.path, "reason": refusal.why.reason}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ def get(
         return
     secret = found[paths[0]].secret
     if out is None:
-        click.get_binary_stream("stdout").write(secret)
+        sys.stdout.buffer.write(secret)
+        sys.stdout.buffer.flush()
     else:
         _write(out, secret)
 

@@ -131,7 +131,7 @@ def _link(raw: bytes, where: str) -> chain.Link:
     value = _line(raw, where)
     try:
         return chain.Link(
-            b64.decode_url(value.get("entry"), where, limit=_MAX_LINE), bytes.fromhex(value["head"])
+            b64.decode_url(value.get("entry"), where, limit=_MAX_LINE), bytes.fromhex(str(value["head"]))
         )
     except (AttestationError, KeyError, TypeError, ValueError):
         raise InputError(f"{where}: expected an entry and its head") from None

@@ -56,6 +56,8 @@ _TITLES: Mapping[str, str] = {
     "snp.tcb-certificate": "certificate is for this TCB",
     "snp.tcb-order": "TCBs in order",
     "snp.version": "known report version",
+    "sgx.revocation": "not revoked",
+    "tdx.revocation": "not revoked",
     "tdx.attributes": "no unknown attributes",
     "tdx.seam": "TDX module signed by Intel",
     "tdx.xfam": "no unknown features",
@@ -109,7 +111,7 @@ def split(checks: Iterable[Check]) -> dict[Part, list[Check]]:
 def findings(page: Page, checks: Sequence[Check]) -> list[Line]:
     """What passed in short words, then everything else with what was expected and found."""
     passed = [check for check in checks if check.outcome is Outcome.PASSED]
-    lines = page.flow(MARK[Outcome.PASSED], [_passed(check) for check in passed])
+    lines = page.flow(MARK[Outcome.PASSED], dict.fromkeys(map(_passed, passed)))
     for outcome in (Outcome.FAILED, Outcome.UNKNOWN, Outcome.WAIVED, Outcome.NOT_CHECKED):
         lines += _open(page, [check for check in checks if check.outcome is outcome])
     return lines

@@ -1,0 +1,316 @@
+"""The pipeline over a real store, with one thing failing at a time: a wrong yes must not come of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import app, pipeline, releasing, secrets
+from gateway.config import Config
+from gateway.errors import GatewayError
+from gateway.guest import public_jwk
+from gateway.http.handlers import Site
+from gateway.http.problem import of as problem_of
+from gateway.ports import LedgerReceipt, LedgerUnavailable
+from gateway.protocol.native import report_data
+from gateway.refusal import Denied
+from gateway.simulator.guest import SimulatedGuest
+from tests.e2e.support import (
+    NOW,
+    PATH,
+    SECRET,
+    SNP,
+    TDX,
+    documents,
+    fresh_key,
+    snp_collateral,
+    tdx_collateral,
+)
+from verifiers.codec import b64
+from verifiers.model import Verdict
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        return self.at
+
+
+class Ledger:
+    """Passes on to a real ledger, except that `broken` kinds cannot be made durable. `kept`: such an entry is
+    written all the same, as when the acknowledgement is lost."""
+
+    def __init__(self, inner: Any, broken: set[str], *, kept: bool) -> None:
+        self.inner, self.broken, self.kept = inner, broken, kept
+        self.seen: list[str] = []
+
+    def append(self, tenant: str, kind: str, body: Mapping[str, Any]) -> LedgerReceipt:
+        self.seen.append(kind)
+        if kind in self.broken:
+            if self.kept:
+                self.inner.append(tenant, kind, body)
+            raise LedgerUnavailable("the disk is full")
+        receipt: LedgerReceipt = self.inner.append(tenant, kind, body)
+        return receipt
+
+    def tail(self, tenant: str, limit: int) -> Any:
+        return self.inner.tail(tenant, limit)
+
+    def head(self) -> Any:
+        return self.inner.head()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    config = Config(data=tmp_path, development=True)
+    prepared = app.prepare(config)
+    made, store = app.compose(config)
+    office = made.office
+    from gateway import administration
+
+    for raw in (*snp_collateral(), *tdx_collateral()):
+        administration.import_collateral(office, raw, "test", by="test")
+    administration.apply(office, "default", documents(), "test.yaml", by="test", baselines=True)
+    secrets.put(made.vault, "default", PATH, SECRET, by="test")
+    yield made
+    store.close()
+    prepared.store.close()
+
+
+def with_clock(site: Site, clock: Clock) -> Site:
+    return replace(site, gateway=replace(site.gateway, clock=clock))
+
+
+def with_ledger(site: Site, *broken: str, kept: bool = False) -> tuple[Site, Ledger]:
+    ledger = Ledger(site.gateway.recorder.ledger, set(broken), kept=kept)
+    gateway = replace(
+        site.gateway,
+        recorder=replace(site.gateway.recorder, ledger=ledger),
+        releaser=replace(site.gateway.releaser, ledger=ledger),
+    )
+    return replace(site, gateway=gateway), ledger
+
+
+def attest_body(site: Site, machine: Any = SNP, release: tuple[str, ...] = (PATH,), **changes: Any) -> bytes:
+    nonce = pipeline.challenge(site.gateway, "default", b"")["nonce"]
+    runtime = json.dumps(
+        {
+            "nonce": nonce,
+            "key": public_jwk(fresh_key().public_key()),
+            "aud": site.gateway.issuer,
+            "tenant": "default",
+            **changes,
+        }
+    ).encode()
+    evidence = SimulatedGuest(machine).evidence(report_data(runtime))
+    body = {"evidence": evidence, "runtime_data": b64.encode_url(runtime)}
+    if release:
+        body["release"] = list(release)
+    return json.dumps(body).encode()
+
+
+def kinds(site: Site) -> list[str]:
+    return [entry["kind"] for entry in site.gateway.recorder.ledger.tail("default", 1000)]
+
+
+# --- the ledger ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["lost", "kept"])
+@pytest.mark.parametrize("broken", ["attest.accepted", "release.intent", "release.outcome"])
+def test_nothing_leaves_when_the_ledger_cannot_be_written(
+    site: Site, broken: str, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    original = secrets.get
+
+    def get(vault: Any, tenant: str, path: str) -> Any:
+        opened.append(path)
+        return original(vault, tenant, path)
+
+    monkeypatch.setattr(releasing.secrets, "get", get)
+    failing, _ = with_ledger(site, broken, kept=kept)
+    with pytest.raises(LedgerUnavailable) as caught:
+        pipeline.attest(failing.gateway, "default", attest_body(failing))
+    told = problem_of(caught.value)
+    assert (told.status, told.reason) == (503, "ledger.unavailable")
+    assert opened == ([PATH] if broken == "release.outcome" else [])
+
+
+def test_intent_is_written_before_the_secret_is_opened(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    watched, ledger = with_ledger(site)
+    original = secrets.get
+
+    def get(vault: Any, tenant: str, path: str) -> Any:
+        order.extend(ledger.seen)
+        return original(vault, tenant, path)
+
+    monkeypatch.setattr(releasing.secrets, "get", get)
+    pipeline.attest(watched.gateway, "default", attest_body(watched))
+    assert order == ["attest.accepted", "release.intent"]
+    assert ledger.seen == ["attest.accepted", "release.intent", "release.outcome"]
+
+
+def test_a_refusal_that_cannot_be_recorded_is_no_answer(site: Site) -> None:
+    failing, _ = with_ledger(site, "attest.refused")
+    with pytest.raises(LedgerUnavailable):
+        pipeline.attest(failing.gateway, "default", attest_body(failing, aud="https://other.example"))
+
+
+# --- our own bugs --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "stage"),
+    [
+        ("gateway.pipeline.open_envelope", "attest.refused"),
+        ("gateway.appraiser.registry.verify", "attest.refused"),
+        ("gateway.appraiser.appraise", "attest.refused"),
+        ("gateway.releasing.decide", "attest.refused"),
+        ("gateway.releasing.wrap", "release.outcome"),
+    ],
+)
+def test_a_bug_anywhere_is_a_denial(
+    site: Site, where: str, stage: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(*_: object, **__: object) -> Any:
+        raise ZeroDivisionError("correct horse")
+
+    monkeypatch.setattr(where, bug)
+    with pytest.raises(ZeroDivisionError) as caught:
+        pipeline.attest(site.gateway, "default", attest_body(site))
+    told = problem_of(caught.value)
+    assert (told.status, told.reason, told.detail) == (500, "internal.error", None)
+    assert b"horse" not in told.reply().body
+    assert stage in kinds(site)
+    outcomes = [e for e in site.gateway.recorder.ledger.tail("default", 99) if e["kind"] == "release.outcome"]
+    assert [entry["body"]["result"] for entry in outcomes] == (["failed"] if "release" in stage else [])
+    assert caplog.records[-1].exc_info is not None
+
+
+# --- time, and what changes between attestation and release --------------------------------------------
+
+
+def token_of(site: Site, machine: Any = SNP) -> str:
+    return str(pipeline.attest(site.gateway, "default", attest_body(site, machine, release=()))["token"])
+
+
+def release_body(token: str) -> bytes:
+    return json.dumps({"token": token, "paths": [PATH]}).encode()
+
+
+def denied(function: Callable[..., Any], *arguments: Any) -> str:
+    with pytest.raises(Denied) as caught:
+        function(*arguments)
+    return caught.value.why.reason
+
+
+@pytest.mark.parametrize(("seconds", "released"), [(299, True), (300, False), (301, False)])
+def test_a_token_ends_at_its_second(site: Site, seconds: int, released: bool) -> None:
+    clock = Clock(NOW)
+    frozen = with_clock(site, clock)
+    token = token_of(frozen)
+    clock.at = NOW + timedelta(seconds=seconds)
+    if released:
+        assert pipeline.release(frozen.gateway, "default", release_body(token))["releases"]
+    else:
+        assert denied(pipeline.release, frozen.gateway, "default", release_body(token)) == "token.expired"
+
+
+@pytest.mark.parametrize(("seconds", "accepted"), [(299, True), (300, False)])
+def test_a_challenge_ends_after_five_minutes(site: Site, seconds: int, accepted: bool) -> None:
+    clock = Clock(NOW)
+    frozen = with_clock(site, clock)
+    body = attest_body(frozen)
+    clock.at = NOW + timedelta(seconds=seconds)
+    if accepted:
+        assert pipeline.attest(frozen.gateway, "default", body)["releases"]
+    else:
+        with pytest.raises(GatewayError) as caught:
+            pipeline.attest(frozen.gateway, "default", body)
+        assert caught.value.reason == "session.nonce-expired"
+        assert kinds(site) == ["policy.activate"] * 3 + ["secret.put"]
+
+
+def test_a_revocation_between_attestation_and_release_counts(site: Site) -> None:
+    """The same token, released once, is refused after the intermediate was revoked."""
+    token = token_of(site)
+    assert pipeline.release(site.gateway, "default", release_body(token))["releases"]
+    from cryptography import x509
+
+    from gateway import administration
+
+    serial = x509.load_der_x509_certificate(SNP.intermediate()).serial_number
+    revoked = SNP.crl(revoked=[serial], number=2)
+    administration.import_collateral(site.office, revoked, "revoked.crl", by="test")
+    assert denied(pipeline.release, site.gateway, "default", release_body(token)) == "snp.revoked"
+
+
+def test_a_token_without_its_record_is_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = token_of(site)
+    monkeypatch.setattr(type(site.gateway.appraisals), "get", lambda self, tenant, jti: None)
+    assert (
+        denied(pipeline.release, site.gateway, "default", release_body(token)) == "release.appraisal-absent"
+    )
+
+
+def test_the_key_comes_from_the_record(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a record's runtime data says, it must be what the evidence was made over."""
+    token = token_of(site)
+    original = type(site.gateway.appraisals).get
+    forged = public_jwk(fresh_key().public_key())
+
+    def get(self: Any, tenant: str, jti: str) -> Any:
+        stored = original(self, tenant, jti)
+        value = json.loads(stored.runtime_data) | {"key": forged}
+        return replace(stored, runtime_data=json.dumps(value).encode())
+
+    monkeypatch.setattr(type(site.gateway.appraisals), "get", get)
+    assert denied(pipeline.release, site.gateway, "default", release_body(token)) == "session.key-not-bound"
+
+
+# --- collateral ----------------------------------------------------------------------------------------
+
+
+def test_without_a_crl_nothing_is_released(tmp_path: Path) -> None:
+    config = Config(data=tmp_path, development=True)
+    prepared = app.prepare(config)
+    made, store = app.compose(config)
+    from gateway import administration
+
+    administration.apply(made.office, "default", documents(), "test.yaml", by="test", baselines=True)
+    secrets.put(made.vault, "default", PATH, SECRET, by="test")
+    with pytest.raises(Denied) as caught:
+        pipeline.attest(made.gateway, "default", attest_body(made))
+    assert (caught.value.why.reason, caught.value.why.verdict) == (
+        "collateral.amd-crl-missing",
+        Verdict.UNDECIDED,
+    )
+    with pytest.raises(Denied) as tdx:
+        pipeline.attest(made.gateway, "default", attest_body(made, TDX))
+    assert tdx.value.why.verdict is Verdict.UNDECIDED
+    store.close()
+    prepared.store.close()
+
+
+def test_anonymous_noise_is_counted_and_not_logged(site: Site) -> None:
+    before = site.gateway.recorder.ledger.head()
+    body = json.loads(attest_body(site))
+    runtime = json.loads(b64.decode_url(body["runtime_data"], "r", limit=9000)) | {"nonce": "n" * 82}
+    body["runtime_data"] = b64.encode_url(json.dumps(runtime).encode())
+    with pytest.raises(GatewayError):
+        pipeline.attest(site.gateway, "default", json.dumps(body).encode())
+    pipeline.verify(site.gateway, "default", json.dumps({"evidence": body["evidence"]}).encode())
+    assert site.gateway.recorder.ledger.head() == before
+    assert "sealgate_ignored_requests_total{" in site.metrics.text({})
