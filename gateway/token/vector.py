@@ -53,10 +53,10 @@ def tier(value: int) -> str:
 
 
 def _floor(value: int) -> int:
-    magnitude = value if value >= 0 else -value
-    if magnitude <= 1:
-        return 0
-    return next(low for low, _ in _TIERS if magnitude >= low)
+    """Standard values begin a tier at 2, 32 and 96; private ones, which are negative, at −2, −33 and −97."""
+    if value < 0:
+        value = max(-value - 1, 2) if value < -1 else 0
+    return next((low for low, _ in _TIERS if value >= low), 0)
 
 
 def _hardware(appraisal: Appraisal) -> int:
