@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from policies.appraise import Appraisal
 from verifiers.errors import AttestationError
 from verifiers.model import Verdict
 
+log = logging.getLogger("sealgate.attempts")
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -62,7 +64,10 @@ class Recorder:
         except (Denied, LedgerUnavailable):
             raise
         except (GatewayError, AttestationError) as error:
-            raise self.refuse(attempt, of_error(error)) from error
+            why = of_error(error)
+            if why.status >= 500:
+                log.error("attempt %s: %s", attempt.id, error)
+            raise self.refuse(attempt, why) from error
         except Exception:
             self.refuse(attempt, because(GatewayReason.INTERNAL, "gateway"))
             raise

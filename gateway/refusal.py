@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.errors import ABOUT, GatewayError, GatewayReason
 from policies.appraise import Appraisal
+from policies.errors import PolicyError
 from verifiers.errors import AttestationError
 from verifiers.model import Check, Outcome, Verdict
 
@@ -57,14 +58,19 @@ def of_appraisal(appraisal: Appraisal) -> Why:
 
 
 def of_error(error: GatewayError | AttestationError) -> Why:
-    """What cannot be read is the peer's own, so the peer is told what was wrong with it."""
+    """What cannot be read is the peer's own, so the peer is told what was wrong with it. What is the
+    operator's (a broken store, a document that no longer compiles) is not, and its places least of all."""
+    if isinstance(error, PolicyError):
+        return because(GatewayReason.INTERNAL, "gateway")
     if isinstance(error, GatewayError):
+        if error.status >= 500:
+            return because(error.reason, "gateway")
         return Why(
             reason=str(error.reason),
             where=error.where,
             status=error.status,
             title=error.title,
-            detail=error.detail if error.status < 500 else None,
+            detail=error.detail,
         )
     return Why(
         reason=error.reason,

@@ -23,14 +23,20 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from gateway import app, files
+from gateway.adapters import SystemClock
 from gateway.config import Config
+from gateway.errors import GatewayError
 from gateway.http import app as web
 from gateway.http.body import BodyReader
+from gateway.store import Store
 
 _HEADER_MILLISECONDS = 10_000
 _STOP_SECONDS = 10
 _READY_SECONDS = 60
 _POLL_SECONDS = 0.05
+_HOUSEKEEPING_SECONDS = 60.0
+
+log = logging.getLogger("sealgate.serve")
 
 
 def load_application(config: Config) -> Any:
@@ -41,9 +47,11 @@ def load_application(config: Config) -> Any:
     return web.create(site, reader)
 
 
-def serve(config: Config, *, ready: Callable[[], None]) -> None:
-    """Run until SIGINT or SIGTERM; requests under way are finished first. ready: called once, from another
-    thread, when the first worker answers."""
+def serve(config: Config, store: Store, *, ready: Callable[[], None]) -> None:
+    """Run until SIGINT or SIGTERM; requests under way are finished first.
+
+    store: open already; looked after here. ready: called once, from another thread, when a worker answers.
+    """
     server = Server(
         "gateway",
         address=config.listen.host,
@@ -59,7 +67,8 @@ def serve(config: Config, *, ready: Callable[[], None]) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_SECONDS,
     )
-    server.on_startup(lambda: threading.Thread(target=_announce, args=(config, ready), daemon=True).start())
+    for job in (partial(_announce, config, ready), partial(_keep_house, store)):
+        server.on_startup(threading.Thread(target=job, daemon=True).start)
     server.serve(target_loader=partial(load_application, config), wrap_loader=False)
 
 
@@ -83,6 +92,17 @@ def write_ready_file(path: Path, config: Config, token_file: Path | None) -> Non
     if token_file is not None:
         value["admin_token_file"] = str(token_file)
     files.replace_file(path, json.dumps(value).encode())
+
+
+def _keep_house(store: Store) -> None:
+    """Forget used challenges that have expired. One process does it for all workers."""
+    clock = SystemClock()
+    while True:
+        time.sleep(_HOUSEKEEPING_SECONDS)
+        try:
+            store.nonces.prune(clock.now())
+        except GatewayError as error:
+            log.warning("housekeeping: %s", error)
 
 
 def _announce(config: Config, ready: Callable[[], None]) -> None:

@@ -89,7 +89,7 @@ def _run(loaded: Config, ready_file: Path | None, token_file: Path | None, as_js
             serve.write_ready_file(ready_file, loaded, token_file)
 
     try:
-        serve.serve(loaded, ready=ready)
+        serve.serve(loaded, prepared.store, ready=ready)
     finally:
         prepared.store.close()
         if ready_file is not None:

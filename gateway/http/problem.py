@@ -16,6 +16,7 @@ from gateway.errors import ABOUT, GatewayError, GatewayReason
 from gateway.http.message import Reply
 from gateway.ports import LedgerUnavailable
 from gateway.refusal import Denied
+from policies.errors import PolicyError
 from verifiers.errors import AttestationError
 
 MEDIA_TYPE = "application/problem+json"
@@ -55,6 +56,9 @@ def of(error: BaseException) -> Problem:
         return _denied(error)
     if isinstance(error, GatewayError):
         return _gateway(error)
+    if isinstance(error, PolicyError):
+        log.error("a document of ours cannot be used: %s", error)
+        return plain(GatewayReason.INTERNAL)
     if isinstance(error, AttestationError):
         detail = f"{error.where}: expected {error.expected}, found {error.found}"
         status = 413 if error.reason == "evidence.too-large" else 400

@@ -177,7 +177,8 @@ def serving(
             yield Server(told["url"], told["issuer"], token.read_text(), process, data, log)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            stopped = process.wait(30)
+    assert stopped == 0, log.read_text()
 
 
 def _await(process: subprocess.Popen[bytes], ready: Path, log: Path) -> None:

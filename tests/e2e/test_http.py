@@ -7,16 +7,22 @@ import http.client
 import json
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 from joserfc import jws
 from joserfc.jwk import ECKey
 
-from gateway.client import Client, Refused
+from gateway.client import Client, ClientError, Refused
 from gateway.guest import Guest
 from gateway.protocol.native import report_data
 from gateway.release.native import Expected, open_release
@@ -188,6 +194,27 @@ def test_a_nonce_is_good_once_whatever_came_of_it(server: Server) -> None:
     assert refusal(lambda: send(guest, [PATH], nonce=spent)).reason == "session.nonce-used"
 
 
+def test_a_nonce_is_good_once_for_many_at_the_same_time(server: Server) -> None:
+    """Eight requests with one challenge race over two worker processes."""
+    guest, key = server.guest(SNP), fresh_key()
+    runtime = guest.runtime_data(guest.challenge(), key.public_key())
+    body = {
+        "evidence": dict(guest.evidence(report_data(runtime))),
+        "runtime_data": b64.encode_url(runtime),
+        "release": [PATH],
+    }
+
+    def ask(_: int) -> str:
+        try:
+            return str(len(server.anonymous.post("/v1/attest", body)["releases"]))
+        except Refused as error:
+            return error.reason
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = sorted(pool.map(ask, range(8)))
+    assert answers == ["1"] + ["session.nonce-used"] * 7
+
+
 def test_a_nonce_of_somebody_else_is_none(server: Server) -> None:
     guest = server.guest(SNP)
     nonce = guest.challenge()
@@ -343,6 +370,48 @@ def test_what_was_stored_survives_a_restart_and_challenges_do_not(tmp_path: Path
         assert refusal(lambda: send(guest, [PATH], nonce=nonce)).reason == "session.nonce-expired"
         assert guest.get([PATH])[PATH].secret == SECRET
         assert server.anonymous.get("/v1/ledger/checkpoint")["index"] > head["index"]
+
+
+def test_one_file_configures_a_gateway_with_tls(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "tls.pem", tmp_path / "tls.key"
+    self_signed(certificate, key)
+    config = tmp_path / "sealgate.toml"
+    config.write_text(
+        f'issuer = "https://gateway.example"\naudiences = ["https://old.example"]\n'
+        f'[tls]\ncertificate = "{certificate}"\nkey = "{key}"\n[listen]\nworkers = 1\n'
+    )
+    with serving(tmp_path, "--config", str(config), development=False) as server:
+        assert server.url.startswith("https://127.0.0.1:")
+        client = Client(url=server.url, ca=certificate)
+        assert client.get("/.well-known/openid-configuration")["issuer"] == "https://gateway.example"
+        with pytest.raises(ClientError, match="certificate"):
+            Client(url=server.url).get("/healthz")
+        with pytest.raises(ClientError):
+            Client(url=server.url.replace("https", "http")).get("/healthz")
+
+
+def self_signed(certificate: Path, key: Path) -> None:
+    private = fresh_key()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key.write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
 
 
 # --- the ledger ----------------------------------------------------------------------------------------

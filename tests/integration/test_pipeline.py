@@ -13,7 +13,7 @@ import pytest
 
 from gateway import app, pipeline, releasing, secrets
 from gateway.config import Config
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, GatewayReason
 from gateway.guest import public_jwk
 from gateway.http.handlers import Site
 from gateway.http.problem import of as problem_of
@@ -314,3 +314,47 @@ def test_anonymous_noise_is_counted_and_not_logged(site: Site) -> None:
     pipeline.verify(site.gateway, "default", json.dumps({"evidence": body["evidence"]}).encode())
     assert site.gateway.recorder.ledger.head() == before
     assert "sealgate_ignored_requests_total{" in site.metrics.text({})
+
+
+def test_a_document_that_no_longer_compiles_is_our_fault_and_releases_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from gateway import policybook
+
+    def broken(*_: object) -> Any:
+        return policybook.read(b"sealgate: nonsense/1\n", "stored.yaml")
+
+    monkeypatch.setattr(policybook, "from_store", broken)
+    with pytest.raises(Denied) as caught:
+        pipeline.attest(site.gateway, "default", attest_body(site))
+    told = problem_of(caught.value)
+    assert (told.status, told.reason) == (500, "internal.error")
+    assert b"stored.yaml" not in told.reply().body
+    assert "stored.yaml" in caplog.text
+
+
+def test_where_our_files_are_is_nobodys_business(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> Any:
+        raise GatewayError(
+            GatewayReason.KEYS_UNKNOWN, "lost", where="/var/lib/keys", expected="a key", found="none"
+        )
+
+    monkeypatch.setattr("gateway.secrets.open_sealed", lost)
+    with pytest.raises(Denied) as caught:
+        pipeline.attest(site.gateway, "default", attest_body(site))
+    told = problem_of(caught.value)
+    assert (told.status, told.reason) == (500, "keys.unknown")
+    assert b"/var/lib" not in told.reply().body
+    assert kinds(site)[-2:] == ["release.outcome", "attest.failed"]
+
+
+def test_a_policy_may_be_named_when_no_path_is_asked_for(site: Site) -> None:
+    def asking(policy: str) -> bytes:
+        return json.dumps(json.loads(attest_body(site, release=())) | {"policy": policy}).encode()
+
+    assert pipeline.attest(site.gateway, "default", asking("payments-db"))["token"]
+    assert denied(pipeline.attest, site.gateway, "default", asking("nobody")) == "release.no-policy"
+    both = json.dumps(json.loads(attest_body(site)) | {"policy": "payments-db"}).encode()
+    with pytest.raises(GatewayError) as caught:
+        pipeline.attest(site.gateway, "default", both)
+    assert caught.value.reason == "request.malformed"
