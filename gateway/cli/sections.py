@@ -34,11 +34,11 @@ _GENUINE_SNP = frozenset(
 )  # fmt: skip
 _TITLES: Mapping[str, str] = {
     "dcap.attestation-key-binding": "attestation key bound by the quoting enclave",
-    "dcap.chain": "PCK chain to the pinned Intel root",
+    "dcap.chain": "PCK chain to the pinned root",
     "dcap.chain-dates": "certificates valid now",
     "dcap.chain-names": "certificate names and usages",
     "dcap.header": "header",
-    "dcap.qe-identity": "quoting enclave is Intel's",
+    "dcap.qe-identity": "quoting enclave as in its signed identity",
     "dcap.qe-report-signature": "quoting enclave certified by the PCK",
     "dcap.revocation": "not revoked",
     "dcap.signature": "quote signature over header and body",
@@ -111,7 +111,13 @@ def split(checks: Iterable[Check]) -> dict[Part, list[Check]]:
 def findings(page: Page, checks: Sequence[Check]) -> list[Line]:
     """What passed in short words, then everything else with what was expected and found."""
     passed = [check for check in checks if check.outcome is Outcome.PASSED]
-    lines = page.flow(MARK[Outcome.PASSED], dict.fromkeys(map(_passed, passed)))
+    lines = []
+    if any(check.id == "evidence.simulated" for check in passed):
+        passed = [check for check in passed if check.id != "evidence.simulated"]
+        lines.append(
+            Line("!", "SIMULATED: every root below is the simulator's; no hardware stands behind it")
+        )
+    lines += page.flow(MARK[Outcome.PASSED], dict.fromkeys(map(_passed, passed)))
     for outcome in (Outcome.FAILED, Outcome.UNKNOWN, Outcome.WAIVED, Outcome.NOT_CHECKED):
         lines += _open(page, [check for check in checks if check.outcome is outcome])
     return lines
