@@ -143,10 +143,16 @@ def test_each_fault_of_attest_has_its_code(change: dict[str, Any], reason: str) 
 
 
 def test_attest_is_read() -> None:
-    request = native.parse_attest(attest(release=["db/password", "disk-key"], policy="payments"))
-    assert request.release == ("db/password", "disk-key")
-    assert request.policy == "payments"
+    request = native.parse_attest(attest(release=["db/password", "disk-key"]))
+    assert (request.release, request.policy) == (("db/password", "disk-key"), None)
     assert request.runtime_data == encoded(RUNTIME)
+    assert native.parse_attest(attest(policy="payments")).policy == "payments"
+
+
+def test_a_policy_is_not_named_beside_paths() -> None:
+    with pytest.raises(GatewayError) as caught:
+        native.parse_attest(attest(release=["disk-key"], policy="payments"))
+    assert caught.value.reason == "request.malformed"
 
 
 @pytest.mark.parametrize(
