@@ -65,6 +65,8 @@ def test_leaf_alone_is_enough(name: str) -> None:
     it = vector(name)
     found = it.verify(certificates=(it.leaf,))
     assert found.authentic
+    assert not found.simulated
+    assert found.claims["evidence.simulated"] is False
     assert found.verdict is Verdict.ACCEPTED
     open_ends = {check.id for check in found.checks if check.outcome is not Outcome.PASSED}
     csp = {"snp.csp-id"} if VECTORS[name]["signing_key"] == "VLEK" else set()

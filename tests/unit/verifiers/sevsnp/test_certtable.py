@@ -29,6 +29,26 @@ def test_unknown_guids_are_left_out_and_still_bounded() -> None:
     assert caught.value.reason == Reason.BAD_LENGTH
 
 
+@pytest.mark.parametrize(
+    ("at", "reason"),
+    [
+        pytest.param(0, Reason.BAD_VALUE, id="guid: a body at offset 0 overlaps the entries"),
+        pytest.param(16, None, id="offset: an unknown entry"),
+        pytest.param(20, Reason.BAD_VALUE, id="length: a body at offset 0 overlaps the entries"),
+    ],
+)
+def test_only_an_entry_that_is_all_zero_ends_the_table(at: int, reason: Reason | None) -> None:
+    entry = bytes(at) + b"\x30" + bytes(23 - at)
+    if reason is None:
+        assert certtable.parse(entry + bytes(24)) == ()
+        entry, reason = entry + bytes(23), Reason.BAD_LENGTH
+    else:
+        entry += bytes(24 + 48)
+    with pytest.raises(EvidenceFormatError) as caught:
+        certtable.parse(entry)
+    assert caught.value.reason == reason
+
+
 def test_an_empty_table_is_its_terminator() -> None:
     assert certtable.parse(bytes(24)) == ()
     assert certtable.parse(bytes(25)) == ()

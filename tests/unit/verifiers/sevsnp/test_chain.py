@@ -83,6 +83,13 @@ def test_only_the_pinned_issuer_counts(change: dict[str, Any], reason: str) -> N
     assert found.missing[0].kind == "amd.vcek"
 
 
+def test_a_root_that_issues_a_leaf_gives_it_no_product() -> None:
+    leaf = MILAN.vcek(issued_by="ARK-Milan", sign_with=keys.amd("Milan", "ARK"))
+    found = run(MILAN, certificates=(leaf,))
+    assert failed(found).keys() >= {"snp.chain", "snp.product", "snp.tcb-certificate", "snp.chip-id"}
+    assert check(found, "snp.tcb-certificate").found == "no TCB layout without a product: issuer ARK-Milan"
+
+
 def test_trailer_field_spelled_out_is_accepted() -> None:
     """As AMD writes it, although DER would leave the default away."""
     assert run(MILAN, certificates=(MILAN.vcek(trailer_field=True),)).verdict is Verdict.ACCEPTED

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.simulator import keys
 from gateway.simulator.amd import SnpMachine
+from verifiers.crypto.ecdsa import P384_ORDER
 from verifiers.model import (
     AnchorSet,
     Endorsements,
@@ -291,6 +292,14 @@ def test_cpuid_of_another_product() -> None:
     assert text(found, "snp.product") == "issuer SEV-Milan, productName Milan-B0, CPUID Genoa"
 
 
+def test_without_cpuid_the_certificate_says_the_product() -> None:
+    machine = SnpMachine(product="Milan", version=2)
+    assert text(run(machine), "snp.product") == "Milan by certificate; version 2 has no CPUID"
+    given = machine.endorsements(certificates=(machine.vcek(product_name="Genoa"),))
+    expected = "issuer SEV-Milan, productName Genoa, CPUID none"
+    assert text(run(machine, endorsements=given), "snp.product") == expected
+
+
 @pytest.mark.parametrize("fms", [(0x1A, 0x50, 0), (0x19, 0x20, 0), (0, 0, 0)])
 def test_cpuid_of_no_known_product(fms: tuple[int, int, int]) -> None:
     assert failed(run(MILAN, cpuid_fms=fms)) == {"snp.product": "snp.product"}
@@ -496,6 +505,30 @@ def test_too_many_certificates() -> None:
     assert run(MILAN, endorsements=MILAN.endorsements(certificates=(MILAN.leaf,) * 256)).authentic
 
 
+@pytest.mark.parametrize("offset", [0x2A0, 0x2E8])
+@pytest.mark.parametrize("value", [0, P384_ORDER, P384_ORDER + 1])
+def test_what_is_no_signature_at_all_needs_no_leaf_to_fail(offset: int, value: int) -> None:
+    found = run(
+        MILAN,
+        endorsements=MILAN.endorsements(certificates=()),
+        patch={offset: value.to_bytes(72, "little")},
+    )
+    assert failed(found) == {"snp.signature": "snp.signature"}
+
+
+@pytest.mark.parametrize("value", [1, P384_ORDER - 1])
+def test_what_may_be_a_signature_needs_a_leaf(value: int) -> None:
+    given = MILAN.endorsements(certificates=())
+    found = run(MILAN, endorsements=given, patch={0x2A0: value.to_bytes(72, "little")})
+    assert unknown(found)["snp.signature"] == "collateral.vcek-missing"
+
+
+@pytest.mark.parametrize("key_info", [0b00010, 0b11100])
+def test_a_report_that_nobody_signed_says_so(key_info: int) -> None:
+    found = run(MILAN, key_info=key_info, patch={0x2A0: bytes(144)})
+    assert text(found, "snp.signature") == "the firmware was told not to sign (KEY_INFO)"
+
+
 # --- the rest -----------------------------------------------------------------------------------------
 
 
@@ -511,6 +544,18 @@ def test_claims_are_filled_although_the_signature_fails() -> None:
 def test_time_is_aware_and_utc(now: datetime) -> None:
     with pytest.raises(ValueError, match="UTC"):
         run(MILAN, at=now)
+
+
+def test_a_changed_report_does_not_ask_for_the_leaf_that_is_there() -> None:
+    changed = MILAN.report(DATA, sign_with=ec.generate_private_key(ec.SECP384R1()))
+    assert run(MILAN, changed).missing == ()
+    higher = run(MILAN, changed, endorsements=MILAN.endorsements(certificates=(MILAN.vcek(tcb=HIGH),)))
+    assert [need.kind for need in higher.missing] == ["amd.vcek"]
+
+
+def test_an_expired_leaf_is_asked_for_again() -> None:
+    given = MILAN.endorsements(certificates=(MILAN.vcek(not_after=MILAN.at),))
+    assert [need.kind for need in run(MILAN, endorsements=given).missing] == ["amd.vcek"]
 
 
 def test_nothing_needs_a_need_when_all_is_there() -> None:
