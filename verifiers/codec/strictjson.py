@@ -7,11 +7,15 @@ a signed document comes to say two things. RFC 8259 calls the behaviour unpredic
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from verifiers.errors import EvidenceFormatError, Reason
 
 MAX_DEPTH = 32
+# A string, closed or running to the end: it always matches from a quote on, so the scan stays linear.
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
 _MAX_NUMBER = 40
 """Characters; longer integers are refused before conversion."""
 
@@ -93,24 +97,15 @@ def _skip_space(text: str, at: int) -> int:
 
 def _check_depth(raw: bytes, where: str, max_depth: int) -> None:
     """Count brackets outside strings, so that a deep document never reaches the recursive parser."""
-    depth, in_string, escaped = 0, False, False
-    for byte in raw:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"{[":
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", raw)):
+        if bracket in b"{[":
             depth += 1
             if depth > max_depth:
                 raise EvidenceFormatError(
                     Reason.TOO_DEEP, where, expected=f"at most {max_depth} levels", found="more"
                 )
-        elif byte in b"}]":
+        else:
             depth -= 1
 
 

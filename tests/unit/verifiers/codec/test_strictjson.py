@@ -70,6 +70,13 @@ def test_size_limit(size: int, fine: bool) -> None:
     assert caught.value.reason == Reason.EVIDENCE_TOO_LARGE
 
 
+@pytest.mark.parametrize("piece", [b'"', b'"\\', b'["', b'"a\\"', b"\\", b'{"":'])
+def test_a_megabyte_of_open_strings_is_refused_in_one_pass(piece: bytes) -> None:
+    """A scan that starts over at every quote would take hours here."""
+    with pytest.raises(EvidenceFormatError):
+        strictjson.loads(piece * (1_000_000 // len(piece)), "doc", limit=2_000_000)
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
