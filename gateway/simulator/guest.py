@@ -69,15 +69,17 @@ class SimulatedGuest:
             thread.join()
 
     def _answer(self, root: Path, stop: threading.Event, overrides: dict[str, Any]) -> None:
-        answered: dict[Path, tuple[int, int]] = {}
+        answered: dict[Path, tuple[tuple[int, bytes], int]] = {}
         while not stop.wait(_POLL_SECONDS):
             for inblob in root.glob("*/inblob"):
-                before, generation = answered.get(inblob.parent, (0, 0))
+                before, generation = answered.get(inblob.parent, ((0, b""), 0))
                 try:
-                    written, report_data = inblob.stat().st_mtime_ns, inblob.read_bytes()
-                    if len(report_data) != 64 or written == before:
+                    report_data = inblob.read_bytes()
+                    # Time stamps are coarse: two writes within one tick differ by what they wrote.
+                    write = (inblob.stat().st_mtime_ns, report_data)
+                    if len(report_data) != 64 or write == before:
                         continue
-                    answered[inblob.parent] = (written, generation + 1)
+                    answered[inblob.parent] = (write, generation + 1)
                     self._respond(inblob.parent, report_data, generation + 1, overrides)
                 except FileNotFoundError:  # the client has cleaned up meanwhile
                     continue
