@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from gateway.simulator import keys
+from gateway.simulator import keys, x509build
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.amdcerts import serial
 from gateway.simulator.x509build import Extension
 from tests.vectors.snp_vectors import DictCache
+from verifiers.crypto import x509
 from verifiers.model import AnchorSet, Endorsements, Outcome, Unbound, Verdict, Verification, first_reason
-from verifiers.sevsnp import abi, chain
+from verifiers.sevsnp import abi, chain, roots
 from verifiers.sevsnp.verify import verify
 
 DAY = timedelta(days=1)
@@ -81,6 +82,49 @@ def test_only_the_pinned_issuer_counts(change: dict[str, Any], reason: str) -> N
     assert not found.chain_valid
     assert first_reason(found.checks) == reason
     assert found.missing[0].kind == "amd.vcek"
+
+
+@pytest.mark.parametrize(
+    ("subject", "issuer", "said"),
+    [
+        pytest.param("Acme", "Advanced Micro Devices", "subject is not AMD's name", id="subject"),
+        pytest.param("Advanced Micro Devices", "Acme", "issuer 'SEV-Milan' is not AMD's name", id="issuer"),
+    ],
+)
+def test_names_are_compared_whole(subject: str, issuer: str, said: str) -> None:
+    """Right common names, another organisation, signed by the pinned key all the same."""
+    good = x509.parse(MILAN.leaf, "leaf")
+
+    def name(organisation: str, cn: str) -> bytes:
+        parts = {"OU": "Engineering", "C": "US", "L": "Santa Clara", "ST": "CA", "O": organisation, "CN": cn}
+        return x509build.name(*parts.items())
+
+    leaf = x509build.certificate(
+        serial=0,
+        signer=x509build.Signer(keys.amd("Milan", "ASK")),
+        issuer=name(issuer, "SEV-Milan"),
+        subject=name(subject, "SEV-VCEK"),
+        not_before=good.not_before,
+        not_after=good.not_after,
+        key=MILAN.leaf_key.public_key(),
+        extensions=[x509build.Extension(oid, value) for oid, (_, value) in good.extensions.items()],
+    )
+    found = run(MILAN, certificates=(leaf,))
+    assert found.authentic
+    assert failed(found) == {"snp.chain-names": "snp.chain-names"}
+    assert said in check(found, "snp.chain-names").found
+
+
+def test_an_issuer_is_the_one_that_is_named() -> None:
+    """A signature by a pinned key does not help a leaf that names another issuer."""
+    leaf = x509.parse(MILAN.vcek(issued_by="SEV-Genoa", sign_with=keys.amd("Milan", "ASK")), "leaf")
+    assert chain.issuer_of(leaf, roots.ALL) is None
+
+
+def test_nothing_can_be_read_and_nobody_is_named() -> None:
+    machine = SnpMachine(product="Milan", version=2)
+    leaf = machine.vcek(drop=["productName"], issued_by="Acme")
+    assert failed(run(machine, certificates=(leaf,)))["snp.product"] == "snp.product"
 
 
 def test_a_root_that_issues_a_leaf_gives_it_no_product() -> None:
@@ -155,6 +199,8 @@ def test_a_root_of_ones_own_is_ignored_and_listed() -> None:
         pytest.param(MILAN.vcek(not_before=MILAN.at - 9 * DAY, not_after=MILAN.at - DAY), id="expired"),
         pytest.param(AWS.leaf, id="a-vlek"),
         pytest.param(MILAN.vcek(drop=["hwID"]), id="without-hwid"),
+        pytest.param(MILAN.vcek(drop=["ucodeSPL"]), id="with-unreadable-extensions"),
+        pytest.param(MILAN.vcek(issued_by="Acme"), id="of-an-unknown-issuer"),
         pytest.param(SnpMachine(product="Turin").leaf, id="another-product"),
     ],
 )
@@ -308,6 +354,14 @@ def test_revocation(lists: tuple[bytes, ...], expected: tuple[Outcome, str | Non
     assert ("collateral.amd_crl" in found.claims) is (expected is PASSED)
     assert ("crl" in found.used) is (expected is PASSED)
     assert [need.kind for need in found.missing] == ([] if expected is PASSED else ["amd.crl"])
+
+
+@pytest.mark.parametrize(("machine", "path"), [(MILAN, "vcek"), (AWS, "vlek")])
+def test_a_missing_list_is_asked_for_where_kds_has_it(machine: SnpMachine, path: str) -> None:
+    found = run(machine, crls=())
+    fix = f"give the current CRL of ARK-Milan (KDS: /{path}/v1/Milan/crl)"
+    assert check(found, "snp.revocation").fix == fix
+    assert [dict(need.key) for need in found.missing] == [{"kind": path, "product": "Milan"}]
 
 
 def test_a_revoked_asvk_stops_vleks_and_not_vceks() -> None:
