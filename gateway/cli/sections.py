@@ -149,7 +149,7 @@ def warnings(appraisal: Appraisal) -> list[Line]:
     if claims.get("snp.platform_info.smt_en") is True:
         out.append(Line("!", "SMT is on (StackWarp, AMD-SB-3027)"))
     if claims.get("snp.product") == "Milan":
-        out.append(Line("!", "Milan: root seeds have been extracted with physical access (arXiv 2605.12990)"))
+        out.append(Line("!", "Milan: its root seed has been extracted by software (arXiv 2605.12990)"))
     service = claims.get("tdx.mr_service_td")
     if isinstance(service, bytes) and any(service):
         out.append(Line("!", f"service TDs are bound to this TD: {short(service)}"))
