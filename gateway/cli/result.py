@@ -6,8 +6,8 @@ from datetime import datetime
 
 from policies.appraise import Appraisal
 from verifiers.carriers import Opened
-from verifiers.claims import json_claims
-from verifiers.model import Check, EvidenceSummary, Need, TeeKind, Verdict
+from verifiers.claims import TABLE, json_claims
+from verifiers.model import Check, EvidenceSummary, Need, TeeKind, Verdict, Verification
 
 
 def to_json(appraisal: Appraisal, opened: Opened, ignored: tuple[str, ...]) -> dict[str, object]:
@@ -27,7 +27,7 @@ def to_json(appraisal: Appraisal, opened: Opened, ignored: tuple[str, ...]) -> d
             "advisory_ids": list(tcb.advisory_ids),
             "date": moment(tcb.date),
         },
-        "claims": json_claims(verification),
+        "claims": _claims(verification),
         "checks": [_check(check) for check in appraisal.checks],
         "unchecked": list(appraisal.unchecked),
         "missing": [_need(need) for need in verification.missing],
@@ -70,6 +70,13 @@ def malformed(reason: str, at: datetime | None) -> dict[str, object]:
 
 def moment(value: datetime | None) -> str | None:
     return None if value is None else value.isoformat().replace("+00:00", "Z")
+
+
+def _claims(verification: Verification) -> dict[str, object]:
+    """Every claim that this kind of evidence can have; null for one that is missing, which is never false."""
+    prefix = verification.evidence.kind.value.removeprefix("sev-") + "."
+    known = {spec.json: None for spec in TABLE if spec.json is not None and spec.name.startswith(prefix)}
+    return {**known, **json_claims(verification)}
 
 
 def _evidence(summary: EvidenceSummary) -> dict[str, object]:
