@@ -98,8 +98,8 @@ def provide(gateway: Running) -> Stage:
         *intel.qe_identities,
     ):
         admin.ask("POST", "/v1/admin/collateral", raw, "application/octet-stream")
-    for text in (documents.references(now), documents.POLICY):
-        admin.ask("POST", "/v1/admin/policies", text.encode(), "application/yaml")
+    for raw in (documents.references(), documents.policy()):
+        admin.ask("POST", "/v1/admin/policies", raw, "application/yaml")
     disk_key = os.urandom(32)
     admin.ask("PUT", f"/v1/admin/secrets/{documents.RELEASED_PATH}", disk_key, "application/octet-stream")
     return Stage(
