@@ -144,8 +144,7 @@ def _key(kind: str, raw: bytes, digest: str) -> str:
     if kind == CERTIFICATE:
         return f"{x509.parse(raw, kind).subject_cn} {digest}"
     if kind == CRL:
-        number = crl.parse(raw, kind).number
-        return f"number {number} {digest}"
+        return f"CRL of {crl.parse(raw, kind).issuer_cn} {digest}"
     if kind == TCB_INFO:
         info, _ = tcbinfo.parse(raw, kind)
         return f"{info.tee.value} {info.fmspc.hex().upper()}"

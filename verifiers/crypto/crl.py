@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
+from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID, NameOID
 
 from verifiers.codec import der
 from verifiers.crypto.x509 import PublicKey, signed_by
@@ -26,6 +26,8 @@ class UnverifiedCrl:
     der: bytes
     sha256: str
     issuer: bytes
+    issuer_cn: str
+    """For people; "" when the issuer has no single common name. Compare `issuer`."""
     tbs: bytes
     signature_algorithm: bytes
     signature: bytes
@@ -74,7 +76,7 @@ def parse(raw: bytes, where: str) -> UnverifiedCrl:
         serials = frozenset(_serial(entry, where) for entry in crl)
         next_update = crl.next_update_utc
         this_update = crl.last_update_utc
-        issuer = crl.issuer.public_bytes()
+        issuer, names = crl.issuer.public_bytes(), crl.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
     except EndorsementFormatError:
         raise
     except Exception as error:  # a library's parser on hostile bytes: whatever it raises, it is a refusal
@@ -85,6 +87,7 @@ def parse(raw: bytes, where: str) -> UnverifiedCrl:
         der=raw,
         sha256=hashlib.sha256(raw).hexdigest(),
         issuer=issuer,
+        issuer_cn=str(names[0].value) if len(names) == 1 else "",
         tbs=outer[0].raw,
         signature_algorithm=outer[1].raw,
         signature=outer[2].value[1:],
