@@ -5,6 +5,7 @@ from __future__ import annotations
 from policies.load import load
 from tests.fuzz.common import only_our_errors
 from tests.support import ROOT
+from verifiers.claims import BY_NAME
 
 
 def seeds() -> list[bytes]:
@@ -12,4 +13,4 @@ def seeds() -> list[bytes]:
 
 
 def target(data: bytes) -> None:
-    only_our_errors(lambda raw: load(raw, "fuzz.yaml"), data)
+    only_our_errors(lambda raw: load(raw, "fuzz.yaml", claims=BY_NAME), data)
