@@ -1,4 +1,4 @@
-"""Every fuzz target runs on its own seeds, whole, cut short and with a byte changed: a target must not rot."""
+"""Every fuzz target runs on its own seeds, whole, cut short, with a byte changed: a target must not rot."""
 
 from __future__ import annotations
 
