@@ -20,6 +20,7 @@ from gateway.http.routes import ROUTES
 from gateway.keys import FileKeys
 from gateway.pipeline import Gateway
 from gateway.policybook import PolicyBook
+from gateway.ports import Random
 from gateway.releasing import Releaser
 from gateway.secrets import Vault
 from gateway.store import Store, StoreKind, open_store
@@ -42,14 +43,14 @@ def prepare(config: Config) -> Prepared:
     """Create store, keys, first administrator and shipped baselines, unless they are there.
 
     Raises GatewayError: the store's and the keys' own reasons, STORE_KIND above all when the mode is not the
-    one that the store was created in.
+    one that the store was created in, and KEYS_ABSENT when a store in use has lost its keys.
     """
     clock, random = SystemClock(), OsRandom()
     path = config.database_folder / DATABASE
     created = not path.exists()
     store = open_store(path, create=_kind(config), expect=None, clock=clock, random=random)
     try:
-        FileKeys.create(config.keys_folder, store.identity, random)
+        _prepare_keys(config, store, random)
         credential = None
         if not store.administrators.list():
             credential = admins.create(
@@ -60,6 +61,17 @@ def prepare(config: Config) -> Prepared:
     except BaseException:
         store.close()
         raise
+
+
+def _prepare_keys(config: Config, store: Store, random: Random) -> None:
+    """Keys are made once in the life of a store, before anything else happens in it: a store whose ledger has
+    begun has keys somewhere, and new ones in their place would open none of its secrets and hide the loss.
+    A start that was interrupted before the entry finishes what it began."""
+    if store.ledger.head() is not None:
+        FileKeys.load(config.keys_folder, store.identity, random)
+        return
+    signing, kek = FileKeys.create(config.keys_folder, store.identity, random).key_ids()
+    store.ledger.append("", "keys.create", {"signing": list(signing), "kek": list(kek), "by": "setup"})
 
 
 def compose(config: Config) -> tuple[Site, Store]:

@@ -244,7 +244,7 @@ def _stamp(folder: Path) -> tuple[int, int, int]:
 def _absent(folder: Path) -> GatewayError:
     return GatewayError(
         GatewayReason.KEYS_ABSENT,
-        "there are no keys for this store",
+        "the keys of this store are not there; restore the key folder from its backup",
         where=str(folder),
         expected="a key folder with a manifest",
         found="none, or one whose creation was interrupted",
