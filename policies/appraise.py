@@ -19,20 +19,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from policies import tcb
-from policies.compiler import AllowProgram, DenyProgram, Policy, Program, RuleProgram
+from policies.allowing import BLOCKING, Candidate, choose
+from policies.compiler import DenyProgram, Policy, Program, RuleProgram
 from policies.logic import Facts, judge, truth
-from policies.minimums import MINIMUMS
-from policies.model import AcceptRisk, Condition, Profile, ReferenceSet, ReleasePolicy, Requirement
+from policies.model import Condition, Profile, ReferenceSet, ReleasePolicy, Requirement
 from policies.operators import Truth
-from policies.values import show
 from verifiers.model import Check, Outcome, Tcb, Verdict, Verification, first_reason, verdict_of
 
 FRESHNESS_CHECK = "binding.report-data"
 REVOCATION_SUFFIX = ".revocation"
 
-_BLOCKING = frozenset({Outcome.FAILED, Outcome.UNKNOWN})
 _OPEN = frozenset({Outcome.UNKNOWN, Outcome.NOT_CHECKED})
-_GOOD = frozenset({Outcome.PASSED, Outcome.WAIVED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,35 +99,6 @@ class Appraisal:
         return self.verification.simulated
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
-    """One allow rule evaluated: the baseline as this rule's waivers leave it, and its own findings."""
-
-    program: AllowProgram
-    applies: Truth
-    baseline: tuple[Check, ...]
-    checks: tuple[Check, ...]
-    waived: tuple[AcceptRisk, ...]
-
-    @property
-    def matches(self) -> bool:
-        return (
-            self.applies is Truth.TRUE
-            and bool(self.checks)
-            and all(check.outcome in _GOOD for check in self.checks)
-            and not any(check.outcome in _BLOCKING for check in self.baseline)
-        )
-
-    def distance(self) -> tuple[bool, bool, int]:
-        """Smaller is closer. A rule that could still hold comes before one that certainly does not."""
-        findings = [check.outcome for check in (*self.baseline, *self.checks)]
-        return (
-            self.applies is Truth.FALSE,
-            Outcome.FAILED in findings,
-            sum(outcome in _BLOCKING for outcome in findings),
-        )
-
-
 def appraise(
     verification: Verification,
     references: Iterable[ReferenceSet],
@@ -158,9 +126,9 @@ def appraise(
         verifier += _not_authentic(verification)
     elif not program.baseline:
         platform = [_NO_BASELINE]
-    best, others = None, tuple[_Candidate, ...]()
+    best, others = None, tuple[Candidate, ...]()
     if policy.release is not None and authentic:
-        best, others = _best(program, facts, tuple(platform), profile)
+        best, others = choose(program, facts, tuple(platform), profile)
     allow = _allow_checks(policy.release, best, verification) if authentic else ()
     checks = (
         *verifier,
@@ -228,7 +196,7 @@ def _joined(
     rules = [
         _explained(check, unasked.get(check.id))
         for check in platform
-        if not (check.id in failed and check.outcome in _BLOCKING)
+        if not (check.id in failed and check.outcome in BLOCKING)
         and not (check.id in passed and check.outcome is Outcome.PASSED)
     ]
     return verifier, rules
@@ -351,100 +319,11 @@ def _subject(condition: Condition) -> str:
     return f"{claim} " if claim is not None else ""
 
 
-# --- 5. allow rules --------------------------------------------------------------------------------
-
-
-def _best(
-    program: Program, facts: Facts, platform: tuple[Check, ...], profile: Profile
-) -> tuple[_Candidate | None, tuple[_Candidate, ...]]:
-    """The first rule that matches, else the closest; and the others."""
-    candidates = [_candidate(item, facts, platform, profile) for item in program.allow]
-    if not candidates:
-        return None, ()
-    best = next((c for c in candidates if c.matches), None) or min(candidates, key=_Candidate.distance)
-    others = tuple(c for c in candidates if c is not best)
-    return (best, others) if best.applies is not Truth.FALSE else (None, tuple(candidates))
-
-
-def _candidate(item: AllowProgram, facts: Facts, platform: tuple[Check, ...], profile: Profile) -> _Candidate:
-    applies = truth(item.when, facts)
-    used: list[AcceptRisk] = []
-    baseline = platform
-    if applies is not Truth.FALSE and item.risks:
-        baseline = tuple(_waive(check, item, facts, used) for check in platform)
-    checks: list[Check] = []
-    if applies is Truth.MISSING:
-        judged = judge(item.when, facts)
-        checks.append(Check(f"{item.id}/when", Outcome.UNKNOWN, judged.expected, judged.found, item.source))
-    if profile not in item.profiles:
-        listed = ", ".join(sorted(item.profiles))
-        checks.append(Check(f"{item.id}/profile", Outcome.FAILED, listed, profile.value, item.source))
-    if applies is not Truth.FALSE:
-        checks += [_requirement(name, condition, item, facts) for name, condition in item.require]
-        checks += [_minimum(finding, item, facts, used) for finding in item.open]
-    return _Candidate(
-        program=item, applies=applies, baseline=baseline, checks=tuple(checks), waived=tuple(used)
-    )
-
-
-def _requirement(name: str, condition: Condition, item: AllowProgram, facts: Facts) -> Check:
-    judged = judge(condition, facts)
-    if judged.truth is Truth.TRUE:
-        return Check(name, Outcome.PASSED, judged.expected, judged.found, item.source)
-    outcome = Outcome.FAILED if judged.definite else Outcome.UNKNOWN
-    return Check(name, outcome, judged.expected, judged.found, item.source, judged.reason)
-
-
-def _waive(check: Check, item: AllowProgram, facts: Facts, used: list[AcceptRisk]) -> Check:
-    """A baseline finding under this rule's accepted risks."""
-    if check.outcome not in _BLOCKING:
-        return check
-    risk = _active(check.id, item, facts)
-    if risk is not None:
-        used.append(risk)
-        return replace(check, outcome=Outcome.WAIVED, reason=risk.id)
-    ended = [risk for risk in item.risks if risk.finding == check.id]
-    if not ended:
-        return check
-    note = _why_not(ended[-1], facts)
-    return replace(check, fix=f"{check.fix}; {note}" if check.fix else note)
-
-
-def _minimum(finding: str, item: AllowProgram, facts: Facts, used: list[AcceptRisk]) -> Check:
-    """A minimum that this rule leaves open: covered while an accepted risk holds, and not a moment longer."""
-    name, minimum = f"{item.id}/{finding}", MINIMUMS[finding]
-    risk = _active(finding, item, facts)
-    if risk is not None:
-        used.append(risk)
-        until = f"{risk.id}, until {show(risk.expires)}"
-        return Check(name, Outcome.WAIVED, minimum.remedy, until, item.source, risk.id)
-    ended = next((risk for risk in reversed(item.risks) if risk.finding == finding), None)
-    found = "open" if ended is None else _why_not(ended, facts)
-    return Check(name, Outcome.FAILED, minimum.remedy, found, item.source, finding)
-
-
-def _active(finding: str, item: AllowProgram, facts: Facts) -> AcceptRisk | None:
-    """The risk that covers `finding` now: in time, and everything it was limited to certainly true."""
-    for risk in item.risks:
-        if (
-            risk.finding == finding
-            and risk.valid_from <= facts.now < risk.expires
-            and all(truth(part, facts) is Truth.TRUE for part in risk.only_when)
-        ):
-            return risk
-    return None
-
-
-def _why_not(risk: AcceptRisk, facts: Facts) -> str:
-    if facts.now < risk.valid_from:
-        return f"accepted risk {risk.id} begins {show(risk.valid_from)}"
-    if facts.now >= risk.expires:
-        return f"accepted risk {risk.id} would cover this, but ended {show(risk.expires)}"
-    return f"accepted risk {risk.id} does not cover this: its only_when does not hold"
+# --- 5. the allow rules: `allowing.py` ---------------------------------------------------------------
 
 
 def _allow_checks(
-    release: ReleasePolicy | None, best: _Candidate | None, verification: Verification
+    release: ReleasePolicy | None, best: Candidate | None, verification: Verification
 ) -> tuple[Check, ...]:
     if release is None:
         return ()
@@ -458,7 +337,7 @@ def _allow_checks(
     )
 
 
-def _alternative(item: _Candidate) -> Alternative:
+def _alternative(item: Candidate) -> Alternative:
     return Alternative(rule=item.program.id, applies=item.applies is not Truth.FALSE, checks=item.checks)
 
 
@@ -469,7 +348,7 @@ def _unchecked(checks: Iterable[Check]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(check.id for check in checks if check.outcome is Outcome.NOT_CHECKED))
 
 
-def _waivers(best: _Candidate | None) -> tuple[Waiver, ...]:
+def _waivers(best: Candidate | None) -> tuple[Waiver, ...]:
     if best is None:
         return ()
     return tuple(
@@ -511,7 +390,7 @@ def _documents(
 
 def _lease(
     release: ReleasePolicy | None,
-    matched: _Candidate | None,
+    matched: Candidate | None,
     sets: Mapping[str, ReferenceSet],
     now: datetime,
 ) -> timedelta | None:
