@@ -196,8 +196,8 @@ def test_removing_a_claim_never_turns_a_no_into_a_yes(
     after = look(kind, claims, gone | {name}, checks, now=now, required=required)
     if after.verdict is Verdict.ACCEPTED:
         # Nobody asks about revocation: then its absence is allowed, and listed.
-        about_revocation = name.startswith(("collateral.amd_crl", "collateral.pck_crl", "collateral.root_crl"))
-        asked = Requirement.REVOCATION in required or not about_revocation
+        lists = ("collateral.amd_crl", "collateral.pck_crl", "collateral.root_crl")
+        asked = Requirement.REVOCATION in required or not name.startswith(lists)
         assert before.verdict is Verdict.ACCEPTED or not asked
         if not asked:
             assert f"{'snp' if kind is TeeKind.SEV_SNP else 'tdx'}.revocation" in after.unchecked
