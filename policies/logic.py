@@ -60,7 +60,12 @@ class Judgement:
 def truth(condition: Condition, facts: Facts) -> Truth:
     """Only the truth, for conditions nobody needs explained."""
     if isinstance(condition, Test):
-        return judge(condition, facts).truth
+        if condition.type is None or condition.claim == INIT_DATA:
+            return judge(condition, facts).truth
+        value = facts.claims.get(condition.claim)
+        if value is None or not fits(condition.type, value):
+            return Truth.MISSING
+        return OPERATORS[condition.operator].holds(value, condition.literal)
     if isinstance(condition, Not):
         return _negate(truth(condition.of, facts))
     absorbing, neutral = (
@@ -116,7 +121,6 @@ def _negate(value: Truth) -> Truth:
 
 
 def _compare(test: Test, facts: Facts) -> Judgement:
-    holds = OPERATORS[test.operator].holds
     if test.claim == INIT_DATA:
         return _init_data(test, facts)
     value = facts.claims.get(test.claim)
@@ -124,6 +128,7 @@ def _compare(test: Test, facts: Facts) -> Judgement:
         return Judgement(Truth.MISSING, test.expected, NOT_FOUND)
     if test.type is None or not fits(test.type, value):
         return Judgement(Truth.MISSING, test.expected, "a value of another type")
+    holds = OPERATORS[test.operator].holds
     return Judgement(holds(value, test.literal), test.expected, show(value))
 
 

@@ -27,9 +27,12 @@ class Truth(enum.Enum):
     TRUE = 1
     MISSING = 2
 
-    @classmethod
-    def of(cls, value: bool) -> Truth:
-        return cls.TRUE if value else cls.FALSE
+    @staticmethod
+    def of(value: bool) -> Truth:
+        return _TRUE if value else _FALSE
+
+
+_TRUE, _FALSE = Truth.TRUE, Truth.FALSE  # looking members up through the class costs more than comparing
 
 
 class Form(enum.Enum):

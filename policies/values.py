@@ -263,6 +263,8 @@ def fits(claim_type: ClaimType, value: ClaimValue) -> bool:
 
 def show(value: Literal, *, most: int = 8) -> str:
     """A value or constant as people read it, one line. most: how many members of a set are named."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, bytes):
