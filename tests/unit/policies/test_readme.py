@@ -13,7 +13,9 @@ PAGE = (ROOT / "policies" / "README.md").read_text()
 
 def test_every_operator_and_no_other_is_in_the_table() -> None:
     table = PAGE[PAGE.index("| operator |") : PAGE.index("They are the rows")]
-    named = {word for row in table.splitlines()[2:] for word in re.findall(r"`(\w+)`", row.split("|")[1])}
+    named = {
+        word for row in table.strip().splitlines()[2:] for word in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
     assert named == set(OPERATORS)
 
 
