@@ -103,12 +103,13 @@ def _word(appraisal: Appraisal) -> tuple[str, str]:
 def _summary(appraisal: Appraisal) -> str:
     verification = appraisal.verification
     maker = "simulated" if verification.simulated else f"genuine {_MAKER[verification.evidence.kind]}"
-    blocking = {
+    # In the order of the checks, so that the reason code at the end of the line is what is said first.
+    blocking = dict.fromkeys(
         sections.part_of(check.id)
         for check in appraisal.checks
         if check.outcome in (Outcome.FAILED, Outcome.UNKNOWN)
         and (appraisal.verdict is not Verdict.REFUSED or check.outcome is Outcome.FAILED)
-    }
+    )
     if not verification.authentic:
         if appraisal.verdict is Verdict.UNDECIDED:
             return "cannot tell yet whether it is genuine"
@@ -129,8 +130,7 @@ def _summary(appraisal: Appraisal) -> str:
             Part.MINE: "whether it is what was expected cannot be told yet",
         },
     }[appraisal.verdict]
-    first = next((text for part, text in says.items() if part in blocking), "")
-    return f"{maker} hardware, {first}"
+    return ", ".join([f"{maker} hardware", *(says[part] for part in blocking if part in says)][:3])
 
 
 def _kind(kind: TeeKind) -> str:
