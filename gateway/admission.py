@@ -35,13 +35,13 @@ def own_token(token: str, *, keys: Keys, issuer: str, tenant: str) -> Mapping[st
         raise GatewayError(
             GatewayReason.TOKEN_SIGNATURE,
             "the token is not one that this gateway signed",
-            where="token",
+            where="ear",
             expected="a result token of ours",
             found="another",
         ) from None
     claims = jws.claims(payload)
     if claims.get("iss") != issuer or not isinstance(claims.get("jti"), str):
-        raise _refuse(GatewayReason.TOKEN_AUDIENCE, "token.iss", issuer, str(claims.get("iss"))[:120])
+        raise _refuse(GatewayReason.TOKEN_AUDIENCE, "ear.iss", issuer, str(claims.get("iss"))[:120])
     return claims
 
 
@@ -54,24 +54,22 @@ def releasable(
     """
     if claims.get("sealgate.purpose") != ear.ATTESTED:
         raise _refuse(
-            GatewayReason.NOT_RELEASABLE, "token", "a token from /v1/attest", "one from a background check"
+            GatewayReason.NOT_RELEASABLE, "ear", "a token from /v1/attest", "one from a background check"
         )
     if claims.get("sealgate.tenant") != tenant:
-        raise _refuse(GatewayReason.TENANT, "token", tenant, str(claims.get("sealgate.tenant"))[:64])
+        raise _refuse(GatewayReason.TENANT, "ear", tenant, str(claims.get("sealgate.tenant"))[:64])
     expires = claims.get("exp")
     if type(expires) is not int or now.timestamp() >= expires:
-        raise _refuse(GatewayReason.TOKEN_EXPIRED, "token.exp", f"after {int(now.timestamp())}", str(expires))
+        raise _refuse(GatewayReason.TOKEN_EXPIRED, "ear.exp", f"after {int(now.timestamp())}", str(expires))
     stored = store.get(tenant, claims["jti"])
     if stored is None:
-        raise _refuse(GatewayReason.APPRAISAL_ABSENT, "token.jti", "a result in the store", "none")
+        raise _refuse(GatewayReason.APPRAISAL_ABSENT, "ear.jti", "a result in the store", "none")
     if not stored.releasable:
-        raise _refuse(
-            GatewayReason.NOT_RELEASABLE, "token.jti", "an accepted result of /v1/attest", "another"
-        )
+        raise _refuse(GatewayReason.NOT_RELEASABLE, "ear.jti", "an accepted result of /v1/attest", "another")
     if now >= stored.expires:
         raise _refuse(
             GatewayReason.APPRAISAL_EXPIRED,
-            "token.jti",
+            "ear.jti",
             f"before {stored.expires.isoformat()}",
             now.isoformat(),
         )

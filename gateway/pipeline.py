@@ -69,7 +69,7 @@ def challenge(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
 
 
 def attest(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
-    """POST /v1/attest: a token for accepted evidence, with the secrets asked for. Raises Denied."""
+    """POST /v1/attest: an EAR for accepted evidence, with the secrets asked for. Raises Denied."""
     request = native.parse_attest(body)
     runtime = native.parse_runtime_data(request.runtime_data)
     attempt = _begin(gateway, tenant, "attest", runtime)
@@ -85,13 +85,13 @@ def attest(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
         expires = _expiry(gateway, verification, attempt.at)
         gateway.recorder.accept(attempt, appraisal, expires, releasable=True)
         token = _token(gateway, attempt, appraisal, expires, runtime, ear.ATTESTED)
-        return {"attempt": attempt.id, "token": token} | _release(gateway, attempt, runtime, decisions)
+        return {"attempt": attempt.id, "ear": token} | _release(gateway, attempt, runtime, decisions)
 
 
 def release(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
-    """POST /v1/release: secrets for a token of ours, decided anew. Raises Denied."""
+    """POST /v1/release: secrets for an EAR of ours, decided anew. Raises Denied."""
     request = native.parse_release(body)
-    claims = own_token(request.token, keys=gateway.keys, issuer=gateway.issuer, tenant=tenant)
+    claims = own_token(request.ear, keys=gateway.keys, issuer=gateway.issuer, tenant=tenant)
     attempt = _new(gateway, tenant, "release")
     attempt.facts |= {"appraisal": claims["jti"][:64], "paths": list(request.paths)}
     with gateway.recorder.recording(attempt):
@@ -260,7 +260,7 @@ def _verify(
         gateway.recorder.refuse(attempt, of_appraisal(appraisal), appraisal)
     nonce = b64.encode_url(binding.expected) if isinstance(binding, ReportData) else None
     token = _token(gateway, attempt, appraisal, expires, runtime, ear.BACKGROUND, nonce)
-    return {"attempt": attempt.id, "token": token} | record.public(appraisal)
+    return {"attempt": attempt.id, "ear": token} | record.public(appraisal)
 
 
 def _expiry(gateway: Gateway, verification: Verification, now: datetime) -> datetime:

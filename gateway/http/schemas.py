@@ -6,6 +6,7 @@ from typing import Any
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _B64URL: dict[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9_-]*$"}
+_EAR: dict[str, Any] = {"type": "string", "description": "EAR: a compact JWS (ES256) of type eat+jwt"}
 _PATH: dict[str, Any] = {"type": "string", "examples": ["payments/db/password"]}
 _EVIDENCE: dict[str, Any] = {
     "type": "object",
@@ -52,16 +53,16 @@ SCHEMAS: dict[str, Any] = {
             "runtime_data": _B64URL
             | {"description": "JSON bytes {nonce, key, aud, tenant}; REPORT_DATA is their labelled SHA-512"},
             "release": {"type": "array", "items": _PATH, "maxItems": 16, "uniqueItems": True},
-            "policy": _TEXT | {"description": "whose verdict the token carries; not together with release"},
+            "policy": _TEXT | {"description": "whose verdict the EAR carries; not together with release"},
         },
     ),
     "AttestReply": _object(
-        ["attempt", "token", "releases", "refusals"],
-        {"attempt": _TEXT, "token": _TEXT, "releases": _RELEASES, "refusals": _REFUSALS},
+        ["attempt", "ear", "releases", "refusals"],
+        {"attempt": _TEXT, "ear": _EAR, "releases": _RELEASES, "refusals": _REFUSALS},
     ),
     "Release": _object(
-        ["token", "paths"],
-        {"token": _TEXT, "paths": {"type": "array", "items": _PATH, "minItems": 1, "maxItems": 16}},
+        ["ear", "paths"],
+        {"ear": _EAR, "paths": {"type": "array", "items": _PATH, "minItems": 1, "maxItems": 16}},
     ),
     "ReleaseReply": _object(
         ["attempt", "releases", "refusals"],
@@ -72,8 +73,10 @@ SCHEMAS: dict[str, Any] = {
         {"evidence": _EVIDENCE, "runtime_data": _B64URL, "report_data": _B64URL, "policy": _TEXT},
     ),
     "VerifyReply": _object(
-        ["attempt", "token", "verdict", "reason", "authentic", "evidence", "claims", "checks", "unchecked"],
+        ["attempt", "ear", "verdict", "reason", "authentic", "evidence", "claims", "checks", "unchecked"],
         {
+            "attempt": _TEXT,
+            "ear": _EAR,
             "verdict": {"enum": ["accepted", "refused", "undecided"]},
             "reason": {"type": ["string", "null"]},
             "authentic": {"type": "boolean"},

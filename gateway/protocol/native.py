@@ -45,7 +45,7 @@ class RuntimeData:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestRequest:
     """evidence: the envelope, JSON already parsed. release: paths wanted, in order, each once.
-    policy: name of the release policy whose verdict the token shall carry."""
+    policy: name of the release policy whose verdict the EAR shall carry."""
 
     evidence: Mapping[str, Any]
     runtime_data: bytes
@@ -55,7 +55,7 @@ class AttestRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRequest:
-    token: str
+    ear: str
     paths: tuple[str, ...]
 
 
@@ -94,12 +94,12 @@ def parse_attest(body: bytes) -> AttestRequest:
 
 
 def parse_release(body: bytes) -> ReleaseRequest:
-    """Body of POST /v1/release: {"token": EAR, "paths": [...]}."""
-    members = _object(body, {"token", "paths"}, set())
-    token = members["token"]
+    """Body of POST /v1/release: {"ear": token, "paths": [...]}."""
+    members = _object(body, {"ear", "paths"}, set())
+    token = members["ear"]
     if not isinstance(token, str) or not token.isascii() or not 0 < len(token) <= _MAX_TOKEN:
-        raise refuse("token", expected="a compact JWS", found=_shape(token))
-    return ReleaseRequest(token=token, paths=_paths(members["paths"], "paths", least=1))
+        raise refuse("ear", expected="a compact JWS", found=_shape(token))
+    return ReleaseRequest(ear=token, paths=_paths(members["paths"], "paths", least=1))
 
 
 def parse_verify(body: bytes) -> VerifyRequest:

@@ -85,7 +85,7 @@ def send(guest: Guest, paths: list[str], *, nonce: str | None = None, key: Any =
 
 
 def token_of(server: Server, machine: Any = SNP) -> str:
-    return str(send(server.guest(machine), [])["token"])
+    return str(send(server.guest(machine), [])["ear"])
 
 
 # --- what passes ---------------------------------------------------------------------------------------
@@ -103,8 +103,8 @@ def test_an_approved_guest_gets_the_secret(server: Server, machine: Any) -> None
 def test_a_token_is_a_handle_for_a_later_release(server: Server) -> None:
     guest, key = server.guest(SNP), fresh_key()
     nonce = guest.challenge()
-    token = send(guest, [], nonce=nonce, key=key)["token"]
-    reply = server.anonymous.post("/v1/release", {"token": token, "paths": [PATH]})
+    token = send(guest, [], nonce=nonce, key=key)["ear"]
+    reply = server.anonymous.post("/v1/release", {"ear": token, "paths": [PATH]})
     wanted = Expected(iss=server.issuer, aud=server.issuer, nonce=nonce, path=PATH)
     assert open_release(reply["releases"][0]["release"], guest.jwks, key, wanted).secret == SECRET
 
@@ -251,7 +251,7 @@ def test_another_tenant_has_neither_policy_nor_secret(server: Server) -> None:
     assert refused.reason == "release.no-policy"
     token = token_of(server)
     client = Client(url=server.url, tenant="acme")
-    assert refusal(client.post, "/v1/release", {"token": token, "paths": [PATH]}).reason == "session.tenant"
+    assert refusal(client.post, "/v1/release", {"ear": token, "paths": [PATH]}).reason == "session.tenant"
 
 
 def test_without_a_policy_nothing_is_released(server: Server) -> None:
@@ -273,7 +273,7 @@ def verified(server: Server, **members: Any) -> dict[str, Any]:
 def test_a_background_check_never_releases(server: Server) -> None:
     result = verified(server, report_data=b64.encode_url(bytes(64)))
     assert result["verdict"] == "accepted"
-    body = {"token": result["token"], "paths": [PATH]}
+    body = {"ear": result["ear"], "paths": [PATH]}
     assert refusal(server.anonymous.post, "/v1/release", body).reason == "release.not-releasable"
 
 
@@ -286,7 +286,7 @@ def test_a_background_check_with_our_challenge_never_releases_either(server: Ser
     }
     result = server.anonymous.post("/v1/verify", body)
     assert result["verdict"] == "accepted"
-    asked = {"token": result["token"], "paths": [PATH]}
+    asked = {"ear": result["ear"], "paths": [PATH]}
     assert refusal(server.anonymous.post, "/v1/release", asked).reason == "release.not-releasable"
 
 
@@ -319,14 +319,14 @@ def changed_token(server: Server, header: dict[str, Any], key: ECKey | None = No
     ids=["own key", "other kid", "signature changed", "rubbish", "alg none"],
 )
 def test_a_token_that_we_did_not_sign_is_refused(server: Server, forge: Callable[[Server], str]) -> None:
-    body = {"token": forge(server), "paths": [PATH]}
+    body = {"ear": forge(server), "paths": [PATH]}
     refused = refusal(server.anonymous.post, "/v1/release", body)
     assert (refused.status, refused.reason) == (401, "token.signature")
 
 
 def test_a_release_is_no_token(server: Server) -> None:
     signed = send(server.guest(SNP), [PATH])["releases"][0]["release"]
-    body = {"token": signed, "paths": [PATH]}
+    body = {"ear": signed, "paths": [PATH]}
     assert refusal(server.anonymous.post, "/v1/release", body).reason == "token.signature"
 
 
@@ -338,7 +338,7 @@ def test_policy_is_evaluated_again_at_release(tmp_path: Path) -> None:
             b"snp.vmpl: {equals: 0}", b"snp.vmpl: {equals: 0}\n      - snp.guest_svn: {at_least: 7}"
         )
         server.admin.ask("POST", "/v1/admin/policies", strict, "application/yaml")
-        body = {"token": token, "paths": [PATH]}
+        body = {"ear": token, "paths": [PATH]}
         refused = refusal(server.anonymous.post, "/v1/release", body)
         assert (refused.status, refused.problem["verdict"]) == (403, "refused")
         assert refused.reason.startswith("snp/")

@@ -203,11 +203,11 @@ def test_a_bug_anywhere_is_a_denial(
 
 
 def token_of(site: Site, machine: Any = SNP) -> str:
-    return str(pipeline.attest(site.gateway, "default", attest_body(site, machine, release=()))["token"])
+    return str(pipeline.attest(site.gateway, "default", attest_body(site, machine, release=()))["ear"])
 
 
 def release_body(token: str) -> bytes:
-    return json.dumps({"token": token, "paths": [PATH]}).encode()
+    return json.dumps({"ear": token, "paths": [PATH]}).encode()
 
 
 def denied(function: Callable[..., Any], *arguments: Any) -> str:
@@ -352,7 +352,7 @@ def test_a_policy_may_be_named_when_no_path_is_asked_for(site: Site) -> None:
     def asking(policy: str) -> bytes:
         return json.dumps(json.loads(attest_body(site, release=())) | {"policy": policy}).encode()
 
-    assert pipeline.attest(site.gateway, "default", asking("payments-db"))["token"]
+    assert pipeline.attest(site.gateway, "default", asking("payments-db"))["ear"]
     assert denied(pipeline.attest, site.gateway, "default", asking("nobody")) == "release.no-policy"
     both = json.dumps(json.loads(attest_body(site)) | {"policy": "payments-db"}).encode()
     with pytest.raises(GatewayError) as caught:

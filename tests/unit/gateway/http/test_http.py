@@ -218,3 +218,8 @@ def test_the_description_has_every_route_and_no_dangling_reference() -> None:
         assert part.split('"')[0] in SCHEMAS
     protected = document["paths"]["/v1/admin/secrets"]["get"]
     assert protected["security"] == [{"administrator": []}]
+
+
+def test_requests_and_replies_name_the_ear() -> None:
+    for name in ("Release", "AttestReply", "VerifyReply"):
+        assert "ear" in SCHEMAS[name]["required"] and "ear" in SCHEMAS[name]["properties"], name

@@ -158,18 +158,27 @@ def test_a_policy_is_not_named_beside_paths() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"token": "a.b.c"},
-        {"token": "", "paths": ["a"]},
-        {"token": 1, "paths": ["a"]},
-        {"token": "é", "paths": ["a"]},
-        {"token": "a.b.c", "paths": []},
-        {"token": "t" * (64 * 1024 + 1), "paths": ["a"]},
+        {"ear": "a.b.c"},
+        {"paths": ["a"]},
+        {"ear": "", "paths": ["a"]},
+        {"ear": 1, "paths": ["a"]},
+        {"ear": "é", "paths": ["a"]},
+        {"ear": "a.b.c", "paths": []},
+        {"ear": "t" * (64 * 1024 + 1), "paths": ["a"]},
     ],
 )
 def test_each_fault_of_release_is_malformed(body: dict[str, Any]) -> None:
     with pytest.raises(GatewayError) as caught:
         native.parse_release(encoded(body))
     assert caught.value.reason == "request.malformed"
+
+
+def test_a_release_names_an_ear_and_paths() -> None:
+    request = native.parse_release(encoded({"ear": "a.b.c", "paths": ["x/y", "z"]}))
+    assert (request.ear, request.paths) == ("a.b.c", ("x/y", "z"))
+    with pytest.raises(GatewayError) as caught:
+        native.parse_release(encoded({"ear": "a.b.c", "paths": ["x"], "token": "a.b.c"}))
+    assert caught.value.reason == "request.unknown-member"
 
 
 def test_verify_takes_one_binding_or_none() -> None:
