@@ -41,9 +41,14 @@ def check_files(paths: Sequence[str]) -> list[tuple[str, Document]]:
 
 
 def apply_files(client: Client, paths: Sequence[str]) -> list[dict[str, object]]:
-    """Each file is activated as a whole, in the order given."""
-    out: list[dict[str, object]] = []
+    """Each file is activated as a whole: baselines and reference values before the policies that use them."""
+    found: list[tuple[int, str, bytes]] = []
     for name, raw in files.documents(paths, MAX_BYTES):
+        with reading(name):
+            kinds = {policybook.kind_of(document) for document in policybook.read(raw, name)}
+        found.append((int(policybook.RELEASE in kinds), name, raw))
+    out: list[dict[str, object]] = []
+    for _, name, raw in sorted(found, key=lambda item: item[0]):
         reply = client.ask("POST", "/v1/admin/policies", raw, _YAML, {"name": name})
         out += reply["activated"]
     return out
@@ -82,7 +87,8 @@ def check(paths: tuple[str, ...], as_json: bool) -> None:
 @json_option
 @admin_options
 def apply(paths: tuple[str, ...], as_json: bool, client: Client) -> None:
-    """Activate documents, file by file. A file that does not compile with what is active changes nothing."""
+    """Activate documents, file by file, those first that others use. A file that does not compile with what
+    is active changes nothing."""
     show_active(apply_files(client, paths), as_json)
 
 

@@ -65,6 +65,15 @@ def provided(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Server
     return server
 
 
+def test_files_are_activated_in_the_order_in_which_they_need_each_other(tmp_path: Path) -> None:
+    quickstart = ROOT / "gateway" / "demo" / "quickstart"
+    with serving(tmp_path) as fresh:
+        applied = good(
+            fresh, "policy", "apply", str(quickstart / "policy.yaml"), str(quickstart / "references.yaml")
+        )
+    assert applied.index(b"demo-guests@1") < applied.index(b"demo@1")
+
+
 @pytest.mark.parametrize("kind", ["snp", "tdx"])
 def test_a_simulated_guest_gets_the_secret_byte_for_byte(provided: Server, kind: str) -> None:
     found = good(
