@@ -11,7 +11,7 @@ from gateway.ports import CollateralSource
 from policies.appraise import Appraisal, appraise
 from policies.compiler import Policy
 from policies.model import ALL_REQUIREMENTS, Profile
-from verifiers import registry
+from verifiers import registry, verdict
 from verifiers.carriers import Opened
 from verifiers.model import AnchorSet, Binding, ChainCache, Endorsements, Verification
 
@@ -39,7 +39,9 @@ class Appraiser:
         )
 
     def verify(self, opened: Opened, binding: Binding, now: datetime) -> Verification:
-        return registry.verify(opened.evidence, self.endorsements(opened), binding, now)
+        """The findings, with what the carrier says of its own content in front: that decides like them."""
+        found = registry.verify(opened.evidence, self.endorsements(opened), binding, now)
+        return verdict.with_notes(found, opened.notes)
 
     def judge(
         self, verification: Verification, compiled: Compiled, name: str | None, now: datetime

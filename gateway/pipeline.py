@@ -18,7 +18,7 @@ not, and the reply says which. When all are refused, the reply is a refusal with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,13 +31,13 @@ from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import Compiled
 from gateway.ports import NONCE_LIFETIME, AppraisalStore, Clock, Keys, NonceStore, Random
 from gateway.protocol import native
-from gateway.refusal import Denied, PathRefusal, Why, because, of_appraisal, of_error
+from gateway.refusal import Denied, PathRefusal, because, of_appraisal, of_error
 from gateway.releasing import Decision, Releaser, decide_paths
 from gateway.token import ear
 from policies.appraise import Appraisal
-from verifiers.carriers import Opened, open_envelope
+from verifiers.carriers import Opened, open_message
 from verifiers.codec import b64, strictjson
-from verifiers.model import Binding, Outcome, ReportData, Unbound, Verdict, Verification
+from verifiers.model import Binding, ReportData, Unbound, Verdict, Verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ def release(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
     with gateway.recorder.recording(attempt):
         stored = releasable(claims, tenant=tenant, now=attempt.at, store=gateway.appraisals)
         runtime = native.parse_runtime_data(stored.runtime_data)
-        opened = open_envelope(strictjson.loads(stored.evidence, "evidence", limit=native.MAX_BODY))
+        opened = open_message(strictjson.loads(stored.evidence, "evidence", limit=native.MAX_BODY))
         verification = gateway.appraiser.verify(opened, ReportData(runtime.report_data), attempt.at)
         compiled = gateway.appraiser.book.of(tenant)
         judge = _judge(gateway, compiled, verification, attempt.at)
@@ -148,13 +148,10 @@ def _begin(gateway: Gateway, tenant: str, kind: str, runtime: native.RuntimeData
     return attempt
 
 
-def _open(attempt: Attempt, envelope: Mapping[str, Any]) -> Opened:
-    """Bytes to parsed evidence. What the envelope says about itself counts: a note that failed refuses."""
-    opened = open_envelope(envelope)
-    attempt.evidence = record.encode(envelope)
-    failed = next((note for note in opened.notes if note.outcome is Outcome.FAILED), None)
-    if failed is not None:
-        raise Denied(Why(reason=failed.code or failed.id, where=failed.id), attempt=attempt.id)
+def _open(attempt: Attempt, evidence: native.Evidence) -> Opened:
+    """Parsed evidence out of what was sent, which is kept as it was sent."""
+    opened = open_message(evidence)
+    attempt.evidence = record.encode(evidence)
     return opened
 
 

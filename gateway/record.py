@@ -6,7 +6,6 @@ No secret, key or nonce is in it. The evidence itself is stored beside it, so th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -70,5 +69,5 @@ def check_json(check: Check) -> dict[str, Any]:
     return out | ({"fix": check.fix} if check.fix else {})
 
 
-def encode(value: Mapping[str, Any]) -> bytes:
+def encode(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

@@ -8,7 +8,7 @@ _TEXT: dict[str, Any] = {"type": "string"}
 _B64URL: dict[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9_-]*$"}
 _EAR: dict[str, Any] = {"type": "string", "description": "EAR: a compact JWS (ES256) of type eat+jwt"}
 _PATH: dict[str, Any] = {"type": "string", "examples": ["payments/db/password"]}
-_EVIDENCE: dict[str, Any] = {
+_ENVELOPE: dict[str, Any] = {
     "type": "object",
     "required": ["type"],
     "properties": {
@@ -20,6 +20,19 @@ _EVIDENCE: dict[str, Any] = {
     },
     "additionalProperties": False,
 }
+_CMW_RECORD: dict[str, Any] = {
+    "description": "CMW record: media type, value, indicator",
+    "type": "array",
+    "prefixItems": [_TEXT, _B64URL, {"type": "integer", "minimum": 1, "maximum": 31}],
+    "minItems": 2,
+    "maxItems": 3,
+}
+_CMW_COLLECTION: dict[str, Any] = {
+    "description": "CMW collection, with one piece of evidence in it",
+    "type": "object",
+    "not": {"properties": {"type": _TEXT}, "required": ["type"]},
+}
+_EVIDENCE: dict[str, Any] = {"oneOf": [_ENVELOPE, _CMW_RECORD, _CMW_COLLECTION]}
 
 
 def _object(required: list[str], properties: dict[str, Any], *, closed: bool = True) -> dict[str, Any]:

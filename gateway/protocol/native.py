@@ -22,6 +22,8 @@ MAX_RUNTIME_DATA = 8 * 1024
 MAX_BODY = 1024 * 1024
 MAX_PATHS, MAX_DEVICES = 16, 16
 _MAX_TOKEN = 64 * 1024
+Evidence = Mapping[str, Any] | list[Any]
+"""What a request has as `evidence`: a native envelope, or a CMW as JSON. Not opened yet."""
 _RUNTIME_MEMBERS = ("aud", "key", "nonce", "tenant")
 
 
@@ -44,10 +46,10 @@ class RuntimeData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestRequest:
-    """evidence: the envelope, JSON already parsed. release: paths wanted, in order, each once.
+    """evidence: an envelope or a CMW, JSON already parsed. release: paths wanted, in order, each once.
     policy: name of the release policy whose verdict the EAR shall carry."""
 
-    evidence: Mapping[str, Any]
+    evidence: Evidence
     runtime_data: bytes
     release: tuple[str, ...]
     policy: str | None
@@ -64,7 +66,7 @@ class VerifyRequest:
     """Exactly one of runtime_data (our nonce) and report_data (the relying party's own 64 bytes), or neither:
     then freshness is undecided."""
 
-    evidence: Mapping[str, Any]
+    evidence: Evidence
     runtime_data: bytes | None
     report_data: bytes | None
     policy: str | None
@@ -86,7 +88,7 @@ def parse_attest(body: bytes) -> AttestRequest:
     if members.get("release") and "policy" in members:
         raise refuse("body", expected="release or policy: a path has its own policy", found="both")
     return AttestRequest(
-        evidence=_envelope(members["evidence"]),
+        evidence=_evidence(members["evidence"]),
         runtime_data=_runtime_bytes(members["runtime_data"]),
         release=_paths(members["release"], "release", least=0) if "release" in members else (),
         policy=_policy(members),
@@ -113,7 +115,7 @@ def parse_verify(body: bytes) -> VerifyRequest:
         if len(expected) != 64:
             raise refuse("report_data", expected="64 bytes", found=f"{len(expected)} bytes")
     return VerifyRequest(
-        evidence=_envelope(members["evidence"]),
+        evidence=_evidence(members["evidence"]),
         runtime_data=_runtime_bytes(members["runtime_data"]) if "runtime_data" in members else None,
         report_data=expected,
         policy=_policy(members),
@@ -175,9 +177,9 @@ def _members(value: object, where: str, required: set[str], optional: set[str]) 
     return value
 
 
-def _envelope(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise refuse("evidence", expected="an object", found=_shape(value))
+def _evidence(value: object) -> Evidence:
+    if not isinstance(value, (dict, list)) or not value:
+        raise refuse("evidence", expected="an envelope or a CMW", found=_shape(value))
     return value
 
 

@@ -32,8 +32,9 @@ from tests.e2e.support import (
     snp_collateral,
     tdx_collateral,
 )
+from tests.unit.verifiers.carriers import samples
 from verifiers.codec import b64
-from verifiers.model import Verdict
+from verifiers.model import Check, Outcome, Verdict
 
 
 class Clock:
@@ -101,7 +102,18 @@ def with_ledger(site: Site, *broken: str, kept: bool = False) -> tuple[Site, Led
     return replace(site, gateway=gateway), ledger
 
 
-def attest_body(site: Site, machine: Any = SNP, release: tuple[str, ...] = (PATH,), **changes: Any) -> bytes:
+def envelope_of(machine: Any, data: bytes) -> Any:
+    return SimulatedGuest(machine).evidence(data)
+
+
+def attest_body(
+    site: Site,
+    machine: Any = SNP,
+    release: tuple[str, ...] = (PATH,),
+    carry: Callable[[Any, bytes], Any] = envelope_of,
+    **changes: Any,
+) -> bytes:
+    """carry: machine and report data to what stands under `evidence`. changes: of the runtime data."""
     nonce = pipeline.challenge(site.gateway, "default", b"")["nonce"]
     runtime = json.dumps(
         {
@@ -112,8 +124,7 @@ def attest_body(site: Site, machine: Any = SNP, release: tuple[str, ...] = (PATH
             **changes,
         }
     ).encode()
-    evidence = SimulatedGuest(machine).evidence(report_data(runtime))
-    body = {"evidence": evidence, "runtime_data": b64.encode_url(runtime)}
+    body = {"evidence": carry(machine, report_data(runtime)), "runtime_data": b64.encode_url(runtime)}
     if release:
         body["release"] = list(release)
     return json.dumps(body).encode()
@@ -174,7 +185,7 @@ def test_a_refusal_that_cannot_be_recorded_is_no_answer(site: Site) -> None:
 @pytest.mark.parametrize(
     ("where", "stage"),
     [
-        ("gateway.pipeline.open_envelope", "attest.refused"),
+        ("gateway.pipeline.open_message", "attest.refused"),
         ("gateway.appraiser.registry.verify", "attest.refused"),
         ("gateway.appraiser.appraise", "attest.refused"),
         ("gateway.releasing.decide", "attest.refused"),
@@ -278,6 +289,103 @@ def test_the_key_comes_from_the_record(site: Site, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(type(site.gateway.appraisals), "get", get)
     assert denied(pipeline.release, site.gateway, "default", release_body(token)) == "session.key-not-bound"
+
+
+# --- what evidence comes in ----------------------------------------------------------------------------
+
+
+def cmw(machine: Any, data: bytes) -> Any:
+    return ["application/vnd.acme.snp", b64.encode_url(machine.extended_report(data)), 4]
+
+
+def cmw_collection(machine: Any, data: bytes) -> Any:
+    return {"type": ["application/vnd.acme.other", "AAAA", 2], "cpu": {"inner": cmw(machine, data)}}
+
+
+def cmw_tsm_with_crl(machine: Any, data: bytes) -> Any:
+    table = {"VCEK": machine.leaf, "ASK": machine.ask(), "CRL": machine.good_crl}
+    told = {
+        "outblob": b64.encode_url(machine.report(data)),
+        "auxblob": b64.encode_url(machine.certificate_table(table)),
+        "provider": "sev_guest\n",
+    }
+    return ["application/vnd.veraison.tsm-report+json", b64.encode_url(json.dumps(told).encode())]
+
+
+def cmw_hcl(machine: Any, data: bytes) -> Any:
+    return ["application/vnd.acme.hcl", b64.encode_url(samples.hcl(machine.report(data), "snp"))]
+
+
+def stored(site: Site) -> Any:
+    return json.loads(site.gateway.appraisals.recent("default", 1)[0].record)
+
+
+@pytest.mark.parametrize("carry", [envelope_of, cmw, cmw_collection, cmw_tsm_with_crl])
+def test_an_envelope_or_a_cmw_is_taken_and_opened_again_at_release(
+    site: Site, carry: Callable[[Any, bytes], Any]
+) -> None:
+    body = attest_body(site, release=(), carry=carry)
+    ear = pipeline.attest(site.gateway, "default", body)["ear"]
+    kept = json.loads(site.gateway.appraisals.recent("default", 1)[0].evidence)
+    assert kept == json.loads(body)["evidence"]
+    assert pipeline.release(site.gateway, "default", release_body(ear))["releases"]
+
+
+@pytest.mark.parametrize(
+    ("carry", "unchecked"), [(cmw, False), (cmw_collection, True), (cmw_tsm_with_crl, True)]
+)
+def test_what_was_left_aside_is_listed(
+    site: Site, carry: Callable[[Any, bytes], Any], unchecked: bool
+) -> None:
+    reply = pipeline.attest(site.gateway, "default", attest_body(site, carry=carry))
+    assert ("evidence.ignored" in stored(site)["unchecked"]) is unchecked
+    claims = json.loads(b64.decode_url(reply["ear"].split(".")[1], "payload", limit=100_000))
+    said = claims["submods"]["cpu0"]["sealgate"]
+    assert ("evidence.ignored" in said["unchecked"]) is unchecked
+    assert said["checks"].get("evidence.ignored") == ("not_checked" if unchecked else None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "status"),
+    [(Outcome.FAILED, Verdict.REFUSED, 403), (Outcome.UNKNOWN, Verdict.UNDECIDED, 403)],
+)
+def test_a_note_of_the_carrier_decides_like_a_finding(
+    site: Site, outcome: Outcome, verdict: Verdict, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = Check("evidence.note", outcome, "one thing", "another", "a test")
+    original = pipeline.open_message
+    monkeypatch.setattr(pipeline, "open_message", lambda obj: replace(original(obj), notes=(note,)))
+    with pytest.raises(Denied) as caught:
+        pipeline.attest(site.gateway, "default", attest_body(site))
+    why = caught.value.why
+    assert (why.reason, why.verdict, why.status) == ("evidence.note", verdict, status)
+    assert kinds(site)[-1] == "attest.refused"
+    assert stored(site)["checks"][0]["id"] == "evidence.note"
+
+
+def test_runtime_claims_that_do_not_belong_to_the_report_refuse(site: Site) -> None:
+    body = attest_body(site, carry=cmw_hcl)
+    assert denied(pipeline.attest, site.gateway, "default", body) == "evidence.runtime-claims-mismatch"
+    assert kinds(site)[-1] == "attest.refused"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "reason"),
+    [
+        (["application/vnd.acme.snp"], "evidence.bad-value"),
+        (["application/vnd.acme.snp", "AAAA"], "evidence.unrecognised"),
+        ({"a": cmw(SNP, bytes(64)), "b": cmw(SNP, bytes(64))}, "evidence.composite-unsupported"),
+        ({"attestation_report": {}, "cert_chain": []}, "evidence.bad-value"),
+        ({"quote": "AAAA"}, "evidence.bad-value"),
+    ],
+    ids=["half a record", "nothing of ours", "two", "kbs-snp", "kbs-quote"],
+)
+def test_other_evidence_is_malformed(site: Site, evidence: Any, reason: str) -> None:
+    body = attest_body(site, carry=lambda machine, data: evidence)
+    with pytest.raises(Denied) as caught:
+        pipeline.attest(site.gateway, "default", body)
+    assert (caught.value.why.reason, caught.value.why.verdict) == (reason, Verdict.MALFORMED)
+    assert kinds(site)[-1] == "attest.refused"
 
 
 # --- collateral ----------------------------------------------------------------------------------------

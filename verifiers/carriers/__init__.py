@@ -1,6 +1,6 @@
 """The envelopes that evidence travels in, told apart by content, opened to the bytes that were signed."""
 
-from verifiers.carriers.detect import CARRIERS, KINDS, TYPES, open_evidence
+from verifiers.carriers.detect import CARRIERS, KINDS, TYPES, open_evidence, open_message
 from verifiers.carriers.envelope import open_envelope
 from verifiers.carriers.opened import MAX_EVIDENCE, Opened, kind_of
 from verifiers.carriers.tsm import FOLDER_FILES, open_folder
@@ -16,4 +16,5 @@ __all__ = [
     "open_envelope",
     "open_evidence",
     "open_folder",
+    "open_message",
 ]

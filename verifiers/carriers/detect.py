@@ -99,6 +99,17 @@ def open_evidence(raw: bytes, *, forced: str | None = None) -> Opened:
     )
 
 
+def open_message(obj: object) -> Opened:
+    """Open the evidence member of a native request, JSON already read strictly: a native envelope, or a CMW
+    record or collection. What other protocols send has its own way in, with its own binding.
+
+    Raises EvidenceFormatError, as `open_evidence` for these two carriers.
+    """
+    if isinstance(obj, list) or _json_carrier(obj) == "cmw":
+        return cmw.open_json(obj)
+    return envelope.open_envelope(obj)
+
+
 def _recognised(raw: bytes) -> Opened:
     kind = binary.recognise(raw)
     if kind is not None:

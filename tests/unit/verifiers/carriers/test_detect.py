@@ -9,7 +9,16 @@ import pytest
 
 from tests.support import load_manifest, needs_vectors, vector_bytes
 from tests.unit.verifiers.carriers import samples
-from verifiers.carriers import CARRIERS, KINDS, MAX_EVIDENCE, TYPES, kind_of, open_evidence, open_folder
+from verifiers.carriers import (
+    CARRIERS,
+    KINDS,
+    MAX_EVIDENCE,
+    TYPES,
+    kind_of,
+    open_evidence,
+    open_folder,
+    open_message,
+)
 from verifiers.errors import AttestationError, EvidenceFormatError, Reason
 from verifiers.model import TeeKind
 
@@ -231,3 +240,16 @@ def test_real_local_reports_and_logs_are_no_evidence() -> None:
     assert refused(vector_bytes("tdx", "eventlogs/tdreport-coco.bin")).reason == Reason.LOCAL_REPORT
     assert refused(vector_bytes("tdx", "azure/trustee-hcl-report.bin")).reason == Reason.LOCAL_REPORT
     assert "event log" in refused(vector_bytes("tdx", "eventlogs/ovmf-ccel.bin")).found
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_a_native_request_takes_envelopes_and_cmws_only(name: str) -> None:
+    raw, carrier = EVERYTHING[name]
+    if not raw.startswith((b"{", b"[")):
+        return
+    if carrier in ("envelope", "cmw"):
+        assert open_message(json.loads(raw)) == open_evidence(raw)
+    else:
+        with pytest.raises(EvidenceFormatError) as caught:
+            open_message(json.loads(raw))
+        assert caught.value.reason == Reason.BAD_VALUE
