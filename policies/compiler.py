@@ -354,12 +354,19 @@ def _check_risks(release: ReleasePolicy, programs: Mapping[TeeKind, Program], pr
         kinds = _kinds_of_rule(rule)
         if not kinds:
             continue  # reported with the rule
-        known = {item.rule.id: item.rule for kind in kinds for item in programs[kind].baseline}
-        if risk.finding in known:
-            limit = known[risk.finding].waivable
+        limits = [
+            item.rule.waivable
+            for kind in kinds
+            for item in programs[kind].baseline
+            if item.rule.id == risk.finding
+        ]
+        if limits:
+            # Rules of two kinds of evidence may share an id: each of them has its say.
+            limit = None if None in limits else min(found for found in limits if found is not None)
         elif risk.finding in MINIMUMS:
             limit = MAX_WAIVER if MINIMUMS[risk.finding].waivable else None
         else:
+            known = {item.rule.id for kind in kinds for item in programs[kind].baseline}
             message = f"rule {risk.only_in} cannot have a finding {quote(risk.finding)}"
             hint = did_you_mean(risk.finding, (*known, *MINIMUMS))
             problems.add("unknown-finding", risk.finding_at, message, hint=hint)
