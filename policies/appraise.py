@@ -180,7 +180,9 @@ def _joined(
     cannot tell either, the rule's finding stands, with the verifier's more exact reason: so it can be waived.
     No rule can answer for the verifier otherwise. Where both say the same, the rule adds nothing.
     """
-    asked = {c.id for c in platform if c.id.endswith(REVOCATION_SUFFIX) and c.outcome in _OPEN}
+    # A rule that leaves the question open itself cannot stand for one that the caller wants answered.
+    enough = {Outcome.UNKNOWN} if Requirement.REVOCATION in required else _OPEN
+    asked = {c.id for c in platform if c.id.endswith(REVOCATION_SUFFIX) and c.outcome in enough}
     unasked = {c.id: c for c in verification.checks if c.outcome is Outcome.NOT_CHECKED}
     failed = {c.id for c in verification.checks if c.outcome is Outcome.FAILED}
     verifier = [

@@ -6,7 +6,7 @@ shape is a dictionary from the tuple of those claims' values to the entry. Sets 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -80,7 +80,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Shapes by role and kind of evidence; entries that were revoked apart, with when and why."""
+    """Shapes by role and kind of evidence; revoked values apart, under every role, with when and why."""
 
     entries: Mapping[tuple[Role, TeeKind], tuple[Shape, ...]]
     revoked: Mapping[tuple[Role, TeeKind], tuple[Shape, ...]]
@@ -91,14 +91,25 @@ def build_index(entries: Iterable[Entry], revoked: Iterable[Revoked]) -> Index:
     """Raises Contradiction; an entry must have been checked for that when it was read."""
     gone = sorted(revoked, key=lambda item: item.since)  # of equal values, the earliest revocation counts
     return Index(
-        _shapes((entry.id, entry.claims) for entry in entries),
-        _shapes((item.entry, item.claims) for item in gone),
+        _shapes(((entry.id, entry.claims) for entry in entries), _roles_of),
+        _shapes(((item.entry, item.claims) for item in gone), _every_role),
         MappingProxyType({item.entry: item for item in gone}),
     )
 
 
+def _roles_of(kind: TeeKind, names: tuple[str, ...]) -> tuple[Role, ...]:
+    """What an entry that states `names` can be looked up as."""
+    return tuple(role for role in Role if not ROLE_CLAIMS[role, kind].isdisjoint(names))
+
+
+def _every_role(kind: TeeKind, names: tuple[str, ...]) -> tuple[Role, ...]:
+    """A revoked image is no approved workload either, when an entry states both."""
+    return tuple(Role)
+
+
 def _shapes(
     rows: Iterable[tuple[str, Mapping[str, Literal]]],
+    roles: Callable[[TeeKind, tuple[str, ...]], tuple[Role, ...]],
 ) -> Mapping[tuple[Role, TeeKind], tuple[Shape, ...]]:
     built: dict[tuple[Role, TeeKind], dict[tuple[str, ...], dict[tuple[Literal, ...], str]]] = {}
     for name, claims in rows:
@@ -108,9 +119,8 @@ def _shapes(
                 continue
             names = tuple(sorted(stated))
             values = tuple(stated[n] for n in names)
-            for role in Role:
-                if not ROLE_CLAIMS[role, kind].isdisjoint(names):
-                    built.setdefault((role, kind), {}).setdefault(names, {}).setdefault(values, name)
+            for role in roles(kind, names):
+                built.setdefault((role, kind), {}).setdefault(names, {}).setdefault(values, name)
     return MappingProxyType(
         {
             key: tuple(Shape(names, MappingProxyType(found)) for names, found in shapes.items())

@@ -93,3 +93,44 @@ def test_a_namesake_that_both_kinds_let_waive_is_held_to_the_shorter_time() -> N
     assert refusals((AMD + HYGIENE, TDX + HYGIENE), BOTH_KINDS) == []
     assert refusals((AMD + short, TDX + HYGIENE), BOTH_KINDS) == ["policy.risk-too-long"]
     assert refusals((AMD + HYGIENE, TDX + short), BOTH_KINDS) == ["policy.risk-too-long"]
+
+
+# --- revocation ------------------------------------------------------------------------------------
+
+REVOCATION_RULE = """\
+    asks: revocation
+    require: {collateral.amd_crl: {equals: checked}}
+    waivable: {up_to: 30d}"""
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param("    floor: none\n    waivable: never", id="nothing-known"),
+        pytest.param(REVOCATION_RULE.replace("asks: revocation", "asks: identity"), id="asks-another"),
+    ],
+)
+def test_a_rule_that_does_not_decide_never_stands_for_required_revocation(rule: str) -> None:
+    policy = compiler.platform_only(documents(changed(AMD, REVOCATION_RULE, rule)))  # type: ignore[arg-type]
+    evidence = verification(
+        checks=with_outcome("snp.revocation", Outcome.NOT_CHECKED), without=["collateral.amd_crl"]
+    )
+    required = frozenset({Requirement.REVOCATION})
+    found = appraise(evidence, (), policy, NOW, required=required, profile=Profile.NATIVE)
+    assert (found.verdict, found.reason) == (Verdict.UNDECIDED, "snp.revocation")
+
+
+@pytest.mark.parametrize(
+    "role", [pytest.param("guest", id="its-own-role"), pytest.param("workload", id="another-role")]
+)
+def test_values_that_a_set_revoked_do_not_match_it_in_any_role(role: str) -> None:
+    """The entry states image and workload; the revocation names the image alone."""
+    both = changed(GUESTS, "  - id: vm-tdx\n", f"    snp.host_data: hex:{HOST_DATA.hex()}\n  - id: vm-tdx\n")
+    image = documents(GUESTS)[0].entries[0].claims["snp.measurement"]  # type: ignore[union-attr]
+    assert isinstance(image, bytes)
+    revoked = changed(both, "0d" * 48, image.hex())
+    roles = "      - guest: {in_set: db-guests}\n      - workload: {in_set: db-pods}\n"
+    text = changed(RELEASE, roles, f"      - {role}: {{in_set: db-guests}}\n")
+    assert judge(verification(), policy_text=text, sets=(both, PODS)).verdict is Verdict.ACCEPTED
+    found = judge(verification(), policy_text=text, sets=(revoked, PODS))
+    assert (found.verdict, found.reason) == (Verdict.REFUSED, "reference.revoked")
