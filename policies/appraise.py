@@ -124,7 +124,7 @@ def appraise(
     verifier, platform = _joined(verification, [check for _, check in raw], required)
     if not authentic:
         verifier += _not_authentic(verification)
-    elif not program.baseline:
+    elif not raw:
         platform = [_NO_BASELINE]
     best, others = None, tuple[Candidate, ...]()
     if policy.release is not None and authentic:
@@ -243,7 +243,7 @@ def _not_authentic(verification: Verification) -> list[Check]:
 _NO_BASELINE = Check(
     "baseline",
     Outcome.FAILED,
-    "an active platform baseline for this evidence",
+    "an active platform baseline with a rule about this evidence",
     "none",
     "deny by default",
     "policy.no-baseline",

@@ -22,6 +22,7 @@ from policies.vocabulary import (
     Role,
 )
 from verifiers.model import TeeKind
+from verifiers.sevsnp.product import Product
 
 MAX_WAIVER = timedelta(days=90)
 """How long a minimum may be left open by an accepted risk."""
@@ -33,6 +34,15 @@ _WORKLOAD: Mapping[TeeKind, frozenset[str]] = MappingProxyType(
         TeeKind.SEV_SNP: frozenset({"snp.host_data"}),
         TeeKind.TDX: frozenset({"tdx.mr_config_id", "tdx.rtmr3"}),
         TeeKind.SGX: frozenset({"sgx.mr_enclave"}),
+    }
+)
+
+# What a rule that asks for revocation must require: these claims exist only when a current CRL was checked.
+_REVOCATION: Mapping[TeeKind, frozenset[str]] = MappingProxyType(
+    {
+        TeeKind.SEV_SNP: frozenset({"collateral.amd_crl"}),
+        TeeKind.TDX: frozenset({"collateral.pck_crl", "collateral.root_crl"}),
+        TeeKind.SGX: frozenset({"collateral.pck_crl", "collateral.root_crl"}),
     }
 )
 
@@ -74,7 +84,7 @@ MINIMUMS: Mapping[str, Minimum] = MappingProxyType(
                 finding="minimum.revocation",
                 waivable=True,
                 leaves="a withdrawn machine would still pass",
-                remedy="a baseline rule with asks: revocation",
+                remedy="a baseline rule without `when`, asks: revocation, that requires checked CRLs",
             ),
             Minimum(
                 finding="minimum.tcb-floor",
@@ -140,7 +150,7 @@ def open_in_rule(
     """Findings of the minimums that `conditions`, all of which must hold, and the baseline leave open."""
     pinned = frozenset[str]().union(*(pins(condition, kind, sets) for condition in conditions))
     out = _open_in_baseline(kind, baseline)
-    if _open_floor(conditions, baseline):
+    if _open_floor(kind, conditions, baseline):
         out.append("minimum.tcb-floor")
     if not GUEST_COMPLETE[kind] <= pinned:
         out.append("minimum.guest")
@@ -157,7 +167,12 @@ def _open_in_baseline(kind: TeeKind, baseline: tuple[BaselineRule, ...]) -> list
         rule.waivable is None and rule.require is not None and _forbids(rule.require, DEBUG_CLAIMS[kind])
         for rule in always
     )
-    revocation = any(rule.asks is Requirement.REVOCATION for rule in always)
+    revocation = any(
+        rule.asks is Requirement.REVOCATION
+        and rule.require is not None
+        and _REVOCATION[kind] <= pins(rule.require, kind, {})
+        for rule in always
+    )
     return [
         name for name, closed in (("minimum.debug", debug), ("minimum.revocation", revocation)) if not closed
     ]
@@ -173,43 +188,56 @@ def _forbids(condition: Condition, claim: str) -> bool:
     return any(parts) if isinstance(condition, All) else all(parts)
 
 
-def _open_floor(conditions: tuple[Condition, ...], baseline: tuple[BaselineRule, ...]) -> bool:
-    """No floor at all; or a product for which the baseline knows none is admitted, with none in the rule."""
-    if not any(rule.floor is Floor.YES for rule in baseline):
-        return True
-    if any(_bounds_tcb(condition) for condition in conditions):
+def _open_floor(kind: TeeKind, conditions: tuple[Condition, ...], baseline: tuple[BaselineRule, ...]) -> bool:
+    """Whether some machine that is admitted meets no floor, neither the rule's nor the baseline's."""
+    if any(_bounds_tcb(condition, kind) for condition in conditions):
         return False
-    unknown = [rule for rule in baseline if rule.floor is Floor.NONE]
-    return any(not _excludes(conditions, rule.when) for rule in unknown)
+    floors = [
+        rule
+        for rule in baseline
+        if rule.floor is Floor.YES and rule.require is not None and _bounds_tcb(rule.require, kind)
+    ]
+    if any(rule.when is None for rule in floors):
+        return False
+    if kind is not TeeKind.SEV_SNP:
+        return True
+    admitted = (line.value for line in Product if not _excludes(conditions, "snp.product", line.value))
+    return not all(any(_is_about(rule.when, product) for rule in floors) for product in admitted)
 
 
-def _bounds_tcb(condition: Condition) -> bool:
+def _is_about(when: Condition | None, product: str) -> bool:
+    """Whether a rule with `when` counts for every machine of `product`, whatever else it is."""
+    named = _values(when)
+    return named is not None and named[0] == "snp.product" and product in named[1]
+
+
+def _bounds_tcb(condition: Condition, kind: TeeKind) -> bool:
+    """Whether `condition` can hold only from some TCB on: AMD's SNP firmware, Intel's status."""
     if isinstance(condition, Test):
-        return (
-            condition.claim == "snp.reported_tcb"
-            and condition.operator in {"at_least", "equals"}
-            and not (isinstance(condition.literal, TcbFloor) and condition.literal.snp is None)
+        if kind is not TeeKind.SEV_SNP:
+            return condition.claim == f"{kind.value}.tcb.status" and condition.operator in {"equals", "in"}
+        if condition.claim != "snp.reported_tcb":
+            return False
+        floor = condition.literal
+        return condition.operator == "equals" or (
+            condition.operator == "at_least" and isinstance(floor, TcbFloor) and bool(floor.snp)
         )
     if isinstance(condition, Not):
         return False
-    parts = (_bounds_tcb(part) for part in condition.of)
+    parts = (_bounds_tcb(part, kind) for part in condition.of)
     return any(parts) if isinstance(condition, All) else all(parts)
 
 
-def _excludes(conditions: Iterable[Condition], when: Condition | None) -> bool:
-    """Whether `conditions` contradict `when`, a test of one claim against values."""
-    wanted = _values(when)
-    if wanted is None:
-        return False
-    claim, values = wanted
+def _excludes(conditions: Iterable[Condition], claim: str, value: object) -> bool:
+    """Whether `conditions`, all of which must hold, rule out that `claim` is `value`."""
     for condition in conditions:
-        if isinstance(condition, All) and _excludes(condition.of, when):
+        if isinstance(condition, All) and _excludes(condition.of, claim, value):
             return True
         named = _values(condition)
-        if named is not None and named[0] == claim and named[1].isdisjoint(values):
+        if named is not None and named[0] == claim and value not in named[1]:
             return True
         denied = _values(condition.of) if isinstance(condition, Not) else None
-        if denied is not None and denied[0] == claim and denied[1] >= values:
+        if denied is not None and denied[0] == claim and value in denied[1]:
             return True
     return False
 

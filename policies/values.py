@@ -189,8 +189,8 @@ def _tcb(node: Node, name: str, operator: str, problems: Problems) -> Literal | 
     if operator == "equals":
         whole = {component: value for component, value in parts.items() if value is not None}
         return TcbVersion(**whole)
-    if all(value is None for value in parts.values()):
-        problems.add("tcb-component", node.at, f"{name}: `any` in every component checks nothing")
+    if all(value is None or (value == 0 and operator == "at_least") for value in parts.values()):
+        problems.add("tcb-component", node.at, f"{name}: no component has a bound; this checks nothing")
         return None
     return TcbFloor(
         bootloader=parts["bootloader"],
@@ -233,6 +233,9 @@ def _list(node: Node, name: str, operator: str, problems: Problems) -> Literal |
     bound = operator not in {"equals", "in"}
     parts = [_component(item, f"{name}[{n}]", bound, problems) for n, item in enumerate(items)]
     if len(problems) > before:
+        return None
+    if bound and all(part is None for part in parts):
+        problems.add("type-mismatch", node.at, f"{name}: `any` in every component checks nothing")
         return None
     if bound:
         return Components(tuple(parts), False)

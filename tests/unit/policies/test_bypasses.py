@@ -134,3 +134,85 @@ def test_values_that_a_set_revoked_do_not_match_it_in_any_role(role: str) -> Non
     assert judge(verification(), policy_text=text, sets=(both, PODS)).verdict is Verdict.ACCEPTED
     found = judge(verification(), policy_text=text, sets=(revoked, PODS))
     assert (found.verdict, found.reason) == (Verdict.REFUSED, "reference.revoked")
+
+
+# --- what a baseline must really ask ---------------------------------------------------------------
+
+
+def without_rules(text: str, *ids: str) -> str:
+    """The baseline without some of its rules."""
+    head, *rules = text.split("  - id: ")
+    return "  - id: ".join([head, *(rule for rule in rules if rule.split("\n")[0] not in ids)])
+
+
+REVOCATION_OF_NOTHING = changed(
+    AMD,
+    "    require: {collateral.amd_crl: {equals: checked}}",
+    "    require: {evidence.version: {at_least: 2}}",
+)
+NO_GENOA = without_rules(AMD, "snp.tcb-floor.genoa")
+ONLY_ONE_CPU = changed(
+    NO_GENOA, "snp: any, microcode: 84", "snp: 23, microcode: 84"
+)  # still under `when: snp.cpuid_fms`
+GENOA_RULE = next(rule for rule in AMD.split("  - id: ") if rule.startswith("snp.tcb-floor.genoa\n"))
+ZERO_FOR_GENOA = AMD.replace(
+    GENOA_RULE, changed(GENOA_RULE, "snp: 23, microcode: any", "snp: 0, microcode: 1")
+)
+MISLABELLED = AMD.replace("    floor: true\n", "").replace(
+    "  - id: snp.no-provisional-firmware\n", "  - id: snp.no-provisional-firmware\n    floor: true\n"
+)
+TDX_STATUS = "    require: {tdx.tcb.status: {in: [UpToDate]}}\n"
+NO_STATUS = changed(TDX, TDX_STATUS, "    require: {tdx.td_attributes.kl: {equals: false}}\n")
+SOME_STATUS = changed(TDX, TDX_STATUS, "    when: {evidence.version: {at_least: 5}}\n" + TDX_STATUS)
+
+
+@pytest.mark.parametrize(
+    "baselines",
+    [
+        pytest.param((REVOCATION_OF_NOTHING, TDX), id="revocation-of-nothing"),
+        pytest.param((ZERO_FOR_GENOA, TDX), id="floor-of-zero"),
+        pytest.param((NO_GENOA, TDX), id="no-floor-for-genoa"),
+        pytest.param((ONLY_ONE_CPU, TDX), id="floor-for-one-cpu-only"),
+        pytest.param((MISLABELLED, TDX), id="called-floor-but-no-tcb"),
+        pytest.param((AMD, NO_STATUS), id="called-floor-but-no-status"),
+        pytest.param((AMD, SOME_STATUS), id="status-of-some-quotes"),
+    ],
+)
+def test_a_baseline_that_only_says_so_leaves_a_minimum_open(baselines: tuple[str, ...]) -> None:
+    assert refusals(baselines) == ["policy.open-finding"]
+
+
+def test_a_missing_floor_does_not_matter_for_products_that_the_rule_excludes() -> None:
+    assert refusals((NO_GENOA, TDX), changed(RELEASE, "{in: [Genoa, Milan]}", "{in: [Milan]}")) == []
+    unnamed = changed(RELEASE, "      - snp.product: {in: [Genoa, Milan]}\n", "")
+    assert refusals((AMD, TDX), unnamed) == ["policy.open-finding"]  # Turin
+
+
+NOTHING, OPEN = ["policy.tcb-component"], ["policy.open-finding"]
+
+
+@pytest.mark.parametrize(
+    ("floor", "codes"),
+    [
+        ("{fmc: 0, bootloader: 0, tee: 0, snp: 0, microcode: 0}", NOTHING),
+        ("{fmc: any, bootloader: any, tee: any, snp: 0, microcode: 0}", NOTHING),
+        ("{fmc: 1, bootloader: any, tee: any, snp: 0, microcode: any}", OPEN),
+        ("{fmc: 1, bootloader: any, tee: any, snp: any, microcode: any}", OPEN),
+        ("{fmc: any, bootloader: any, tee: any, snp: 1, microcode: any}", []),
+    ],
+)
+def test_a_floor_of_zero_is_no_floor(floor: str, codes: list[str]) -> None:
+    text = changed(RELEASE, "snp.product: {in: [Genoa, Milan]}", f"snp.reported_tcb: {{at_least: {floor}}}")
+    assert refusals((AMD, TDX), text) == codes
+
+
+def test_a_baseline_none_of_whose_rules_is_about_the_machine_is_none() -> None:
+    head = AMD[: AMD.index("rules:")]
+    about, demand = "{snp.product: {equals: Milan}}", "{snp.vmpl: {equals: 0}}"
+    rule = f"  - {{id: x, when: {about}, require: {demand}, waivable: never}}\n"
+    policy = compiler.platform_only(documents(head + "rules:\n" + rule))  # type: ignore[arg-type]
+    for product, verdict in (("Milan", Verdict.ACCEPTED), ("Genoa", Verdict.REFUSED)):
+        evidence = verification(TeeKind.SEV_SNP, claims={"snp.product": product})
+        found = appraise(evidence, (), policy, NOW, required=frozenset(), profile=Profile.NATIVE)
+        assert found.verdict is verdict
+    assert found.reason == "policy.no-baseline"
