@@ -256,6 +256,10 @@ def product_line(report: SnpReport, leaf: Leaf | None, lacking: tuple[str, str])
                 f"productName {leaf.extensions.product_name if leaf.extensions else 'unreadable'}, "
                 f"CPUID {by_cpuid or 'none'}"
             )
+        elif family_model is None and by_issuer is Product.TURIN:
+            # Turin's TCB_VERSION has another layout than Milan's and Genoa's, and the report must say that it
+            # is to be read so: a certificate alone may not choose what its own SPLs are compared with.
+            wrong.append("a report without CPUID (before version 3) under a certificate for Turin")
         elif not wrong:
             return _PRODUCT_OK[by_issuer, by_cpuid is not None]
     return Check(name, FAILED, _PRODUCT, "; ".join(wrong), KDS, Reason.SNP_PRODUCT)
@@ -271,6 +275,7 @@ _PRODUCT_OK = {
     )
     for line in Product
     for with_cpuid in (True, False)
+    if with_cpuid or line is not Product.TURIN
 }
 
 

@@ -37,9 +37,17 @@ def failed(found: Verification) -> list[str | None]:
     return [check.code for check in found.checks if check.outcome is Outcome.FAILED]
 
 
-@pytest.mark.parametrize("product", keys.PRODUCTS)
+VERSIONS = [
+    (product, version)
+    for product in keys.PRODUCTS
+    for version in (2, 3, 5)
+    # Refused: version 2 has no CPUID, which alone may choose Turin's TCB layout.
+    if (product, version) != ("Turin", 2)
+]
+
+
+@pytest.mark.parametrize(("product", "version"), VERSIONS)
 @pytest.mark.parametrize("kind", ["VCEK", "VLEK"])
-@pytest.mark.parametrize("version", [2, 3, 5])
 def test_good_evidence_is_accepted_as_simulated_and_refused_as_real(
     product: str, kind: str, version: int
 ) -> None:

@@ -300,6 +300,25 @@ def test_without_cpuid_the_certificate_says_the_product() -> None:
     assert text(run(machine, endorsements=given), "snp.product") == expected
 
 
+@pytest.mark.parametrize("key", ["VCEK", "VLEK"])
+@pytest.mark.parametrize("version", [0, 2])
+def test_without_cpuid_no_certificate_may_choose_turins_layout(version: int, key: str) -> None:
+    machine = SnpMachine(product="Turin", version=2, signing_key=key)
+    found = run(machine, machine.report(DATA, version=version))
+    assert found.authentic
+    assert found.verdict is Verdict.REFUSED
+    assert failed(found)["snp.product"] == "snp.product"
+    assert failed(found).keys() <= {"snp.product", "snp.version"}
+    expected = "a report without CPUID (before version 3) under a certificate for Turin"
+    assert text(found, "snp.product") == expected
+
+
+def test_version_2_of_genoa_is_known_by_its_certificate() -> None:
+    found = run(SnpMachine(product="Genoa", version=2))
+    assert found.verdict is Verdict.ACCEPTED
+    assert text(found, "snp.product") == "Genoa by certificate; version 2 has no CPUID"
+
+
 @pytest.mark.parametrize("fms", [(0x1A, 0x50, 0), (0x19, 0x20, 0), (0, 0, 0)])
 def test_cpuid_of_no_known_product(fms: tuple[int, int, int]) -> None:
     assert failed(run(MILAN, cpuid_fms=fms)) == {"snp.product": "snp.product"}
