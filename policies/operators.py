@@ -32,7 +32,11 @@ class Truth(enum.Enum):
         return _TRUE if value else _FALSE
 
 
-_TRUE, _FALSE = Truth.TRUE, Truth.FALSE  # looking members up through the class costs more than comparing
+_TRUE, _FALSE, _MISSING = (
+    Truth.TRUE,
+    Truth.FALSE,
+    Truth.MISSING,
+)  # looking members up through the class costs more than comparing
 
 
 class Form(enum.Enum):
@@ -60,11 +64,23 @@ class Operator:
 
 
 def _equals(value: ClaimValue, literal: Literal) -> Truth:
-    return Truth.of(value == literal)
+    return Truth.of(value == literal) if _comparable(value, literal) else _MISSING
 
 
 def _in(value: ClaimValue, literal: Literal) -> Truth:
-    return Truth.of(isinstance(literal, frozenset) and value in literal)
+    if not isinstance(literal, frozenset) or value in literal:
+        return Truth.of(isinstance(literal, frozenset))
+    comparable = not isinstance(value, tuple) or all(_comparable(value, one) for one in literal)
+    return _FALSE if comparable else _MISSING
+
+
+def _comparable(value: ClaimValue, literal: object) -> bool:
+    """Versions and lists of one length, TCBs with the same components: else neither equal nor different."""
+    if isinstance(value, tuple):
+        return isinstance(literal, tuple) and len(value) == len(literal)
+    if isinstance(value, TcbVersion):
+        return isinstance(literal, TcbVersion) and (value.fmc is None) == (literal.fmc is None)
+    return True
 
 
 def _at_least(value: ClaimValue, literal: Literal) -> Truth:

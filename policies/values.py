@@ -6,6 +6,7 @@ of 48 bytes, a flag, a TCB. A constant that does not fit is an error when the do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -144,6 +145,12 @@ def _token(node: Node, spec: ClaimSpec, problems: Problems) -> str | None:
     if spec.values and found.text not in spec.values:
         message = f"{spec.name} is never {quote(found.text)}; it is one of {', '.join(spec.values)}"
         problems.add("value", found.at, message, hint=did_you_mean(found.text, spec.values))
+        return None
+    if spec.pattern and re.fullmatch(spec.pattern, found.text) is None:
+        words = spec.pattern.split("|")
+        hint = did_you_mean(found.text, words) if len(words) > 1 else None
+        message = f"{spec.name} is never {quote(found.text)}; it is spelled {quote(spec.pattern)}"
+        problems.add("value", found.at, message, hint=hint)
         return None
     return found.text
 

@@ -43,7 +43,8 @@ class ClaimSpec:
     carry one kind of evidence at a time: "measurement"; None keeps it out of JSON. length: bytes, for
     digests and identifiers. unit: "bytes", "seconds", "bits" or "". source: document and field.
     trustee, trust_authority: what Trustee and Intel Trust Authority call it, when they have it.
-    values: the closed set of a text claim, when there is one.
+    values: the closed set of a text claim, when there is one. pattern: regular expression for texts, and
+    tokens of a set, that have one spelling only: a policy with another would wait for what never comes.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ClaimSpec:
     trustee: str | None = None
     trust_authority: str | None = None
     values: tuple[str, ...] = ()
+    pattern: str = ""
 
 
 def to_json(spec: ClaimSpec, value: ClaimValue) -> object:

@@ -34,6 +34,7 @@ def _row(
     trustee: str | None = None,
     trust_authority: str | None = None,
     values: tuple[str, ...] = (),
+    pattern: str = "",
 ) -> ClaimSpec:
     unit = "bytes" if length is not None else "seconds" if kind is ClaimType.DURATION else ""
     return ClaimSpec(
@@ -47,6 +48,7 @@ def _row(
         trustee=trustee,
         trust_authority=trust_authority,
         values=values,
+        pattern=pattern,
     )
 
 
@@ -155,6 +157,7 @@ def _tcb_rows(tee: str) -> tuple[ClaimSpec, ...]:
             "advisory_ids",
             trustee="advisory_ids",
             trust_authority="attester_advisory_ids",
+            pattern="INTEL-[A-Z]+-[0-9]{5}",
         ),
         _row(
             f"{tee}.tcb.date",

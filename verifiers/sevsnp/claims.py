@@ -34,6 +34,7 @@ def _row(
     trustee: str | None = None,
     trust_authority: str | None = None,
     values: tuple[str, ...] = (),
+    pattern: str = "",
 ) -> ClaimSpec:
     return ClaimSpec(
         name=name,
@@ -46,6 +47,7 @@ def _row(
         trustee=trustee,
         trust_authority=trust_authority,
         values=values,
+        pattern=pattern,
     )
 
 
@@ -121,6 +123,7 @@ TABLE: tuple[ClaimSpec, ...] = (
         "names of the policy bits that are set",
         _REPORT + "POLICY",
         "policy_flags",
+        pattern="|".join(name for name, *_ in POLICY_BITS),
     ),
     _field("platform_info", _M, "state of the platform", "PLATFORM_INFO"),
     *(
@@ -135,6 +138,7 @@ TABLE: tuple[ClaimSpec, ...] = (
         "names of the platform bits that are set",
         _REPORT + "PLATFORM_INFO",
         "platform_info_flags",
+        pattern="|".join(name for name, *_ in PLATFORM_BITS),
     ),
     _field("key_info", _M, "kind of signing key, masking of the chip key, author key", "KEY_INFO"),
     _row(
@@ -144,11 +148,13 @@ TABLE: tuple[ClaimSpec, ...] = (
         _REPORT + "KEY_INFO.AUTHOR_KEY_EN",
         "author_key_en",
     ),
-    _field(
-        "cpuid_fms",
+    _row(
+        "snp.cpuid_fms",
         ClaimType.TEXT,
-        "combined family, combined model, stepping, two hex digits each; from version 3",
-        "CPUID_FAM_ID, CPUID_MOD_ID, CPUID_STEP",
+        "combined family, combined model, stepping, two lower-case hex digits each; from version 3",
+        _REPORT + "CPUID_FAM_ID, CPUID_MOD_ID, CPUID_STEP",
+        "cpuid_fms",
+        pattern="[0-9a-f]{6}",
     ),
     _field("family_id", _B, "family of the guest, from its ID block", "FAMILY_ID", 16),
     _field("image_id", _B, "image of the guest, from its ID block", "IMAGE_ID", 16),

@@ -39,6 +39,10 @@ XFAM_KNOWN = 0x6DBE7
 LBR (15), AMX (17, 18). Real TDs have 0x207, 0x600E7, 0x602E7, 0x618E7, 0x61AE7, 0x642E7."""
 
 
+ALL_NAMES: tuple[str, ...] = (*FLAGS, *(f"BIT_{n}" for n in range(64) if not KNOWN_ATTRIBUTES >> n & 1))
+"""Everything that `names` can say."""
+
+
 def names(bits: int) -> frozenset[str]:
     """Names of all bits that are set; those that have none are "BIT_n"."""
     out = {name for name, value in FLAGS.items() if bits & value}

@@ -119,6 +119,7 @@ TABLE: tuple[ClaimSpec, ...] = (
         doc="names of the attributes that are set",
         source=_ATTRIBUTES,
         json="td_attribute_flags",
+        pattern="|".join(attributes.ALL_NAMES),
     ),
     *map(_flag_row, attributes.FLAGS),
     ClaimSpec(
@@ -127,6 +128,7 @@ TABLE: tuple[ClaimSpec, ...] = (
         doc="series of the TDX module; absent for the 1.0 series",
         source="Intel PCS API v4, TCB Info",
         json="tdx_module_id",
+        pattern="TDX_[0-9A-F]{2}",
     ),
     ClaimSpec(
         name="tdx.module.status",

@@ -216,3 +216,61 @@ def test_a_baseline_none_of_whose_rules_is_about_the_machine_is_none() -> None:
         found = appraise(evidence, (), policy, NOW, required=frozenset(), profile=Profile.NATIVE)
         assert found.verdict is verdict
     assert found.reason == "policy.no-baseline"
+
+
+# --- constants that can never be met ---------------------------------------------------------------
+
+BOARD = '{tdx.pck.platform_instance_id: {in: ["hex:5d1c0000000000000000000000000001"]}}'
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        '{snp.cpuid_fms: {equals: "19A001"}}',
+        '{snp.cpuid_fms: {in: ["191101", "A00F11"]}}',
+        '{snp.cpuid_fms: {equals: "00A10F11"}}',
+        "{snp.policy_flags: {includes: [SMT]}}",
+        "{snp.platform_info_flags: {includes: [smt]}}",
+        "{tdx.td_attribute_flags: {includes: [migratable]}}",
+        "{tdx.td_attribute_flags: {includes: [BIT_0]}}",
+        "{tdx.tcb.advisory_ids: {includes: [intel-sa-01010]}}",
+        "{tdx.tcb.advisory_ids: {includes: [INTEL-SA-1010]}}",
+        "{tdx.module.id: {equals: tdx_01}}",
+    ],
+)
+def test_a_deny_rule_about_a_word_that_no_evidence_has_is_refused(condition: str) -> None:
+    """It would look like a bar, and never fire."""
+    assert [c for c, _ in errors_of(lambda: release(changed(RELEASE, BOARD, condition)))] == ["policy.value"]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        '{snp.cpuid_fms: {equals: "19a001"}}',
+        "{snp.policy_flags: {includes: [smt, page_swap_disable]}}",
+        "{snp.platform_info_flags: {includes: [smt_en]}}",
+        "{tdx.td_attribute_flags: {includes: [MIGRATABLE, BIT_33]}}",
+        "{tdx.tcb.advisory_ids: {includes: [INTEL-SA-01010]}}",
+        "{tdx.module.id: {equals: TDX_01}}",
+    ],
+)
+def test_words_that_evidence_has_are_not(condition: str) -> None:
+    assert errors_of(lambda: release(changed(RELEASE, BOARD, condition))) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "claims"),
+    [
+        ("{snp.current_version: {equals: 1.55}}", {"snp.current_version": (1, 55, 29)}),
+        ("{snp.current_version: {in: [1.54, 1.55]}}", {"snp.current_version": (1, 55, 29)}),
+        (
+            "{snp.reported_tcb: {equals: {fmc: 0, bootloader: 10, tee: 0, snp: 23, microcode: 84}}}",
+            {},
+        ),
+    ],
+)
+def test_a_deny_rule_whose_constant_cannot_be_compared_fires(
+    condition: str, claims: dict[str, tuple[int, ...]]
+) -> None:
+    found = judge(verification(claims=claims), policy_text=changed(RELEASE, BOARD, condition))
+    assert (found.verdict, found.reason) == (Verdict.REFUSED, "deny/stolen-board")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -54,6 +55,9 @@ def complaints(spec: ClaimSpec, value: ClaimValue) -> list[str]:
         out.append(f"{spec.name}: {len(value)} bytes, not {spec.length}")
     if spec.values and value not in spec.values:
         out.append(f"{spec.name}: {value!r} is none of {spec.values}")
+    words = [value] if isinstance(value, str) else value if isinstance(value, frozenset) else ()
+    if spec.pattern and not all(re.fullmatch(spec.pattern, word) for word in words):
+        out.append(f"{spec.name}: {value!r} is not spelled {spec.pattern}")
     if isinstance(value, datetime) and value.tzinfo is not UTC:
         out.append(f"{spec.name}: not UTC")
     return out
@@ -109,6 +113,8 @@ def test_digests_have_a_length_and_text_sets_are_closed_or_free(spec: ClaimSpec)
         assert spec.length is None
     if spec.values:
         assert spec.type is ClaimType.TEXT
+    if spec.pattern:
+        assert spec.type in (ClaimType.TEXT, ClaimType.SET)
 
 
 @pytest.mark.parametrize("name", MACHINES)
