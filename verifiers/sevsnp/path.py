@@ -139,8 +139,8 @@ def _windows(leaf: Leaf) -> list[tuple[str, datetime, datetime]]:
 def revocation(leaf: Leaf | None, judged: Judged, now: datetime) -> tuple[Check, Crl | None]:
     """The check, and the CRL when one was current and named nobody of this path.
 
-    Counts only CRLs of this path's own ARK. A serial on any of them revokes, also on one that is no longer
-    current; but to pass, one of them must be current.
+    Counts only CRLs of this path's own ARK. A serial on any of them revokes, also on one that is not current
+    any more or not yet: AMD has said it. But to pass, one of them must be current.
     """
     name = "snp.revocation"
     issuer, ark = (leaf.issuer, leaf.ark) if leaf else (None, None)
@@ -149,7 +149,7 @@ def revocation(leaf: Leaf | None, judged: Judged, now: datetime) -> tuple[Check,
         return Check(name, NOT_CHECKED, _REVOCATION, found, RFC5280, Reason.SNP_CRL_MISSING), None
     path = "vlek" if issuer.role is Role.ASVK else "vcek"
     fix = f"give the current CRL of {ark.cn} (KDS: /{path}/v1/{ark.product}/crl)"
-    lists = [crl for crl, signer in judged.lists if signer is ark and crl.this_update <= now]
+    lists = [crl for crl, signer in judged.lists if signer is ark]
     revoked = sorted({a.cn for a in (issuer, ark) for crl in lists if a.serial in crl.revoked})
     if revoked:
         found = f"revoked: {', '.join(revoked)}"
@@ -159,33 +159,43 @@ def revocation(leaf: Leaf | None, judged: Judged, now: datetime) -> tuple[Check,
         crl = max(current, key=lambda each: (each.number, each.this_update))
         found = f"CRL {crl.number} of {ark.cn}, until {crl.next_update.isoformat()}"
         return Check(name, PASSED, _REVOCATION, found, RFC5280), crl
-    outcome, found, reason = _no_crl(ark, judged, lists)
+    outcome, found, reason = _no_crl(ark, judged, lists, now)
     return Check(name, outcome, _REVOCATION, found, RFC5280, reason, fix), None
 
 
-def _no_crl(ark: roots.Anchor, judged: Judged, lists: list[Crl]) -> tuple[Outcome, str, str]:
-    """Why no CRL is current: a definite failure when one was given, else nobody asked."""
-    if lists:
-        last = max(crl.next_update for crl in lists)
-        return FAILED, f"CRL of {ark.cn} expired at {last.isoformat()}", Reason.CRL_EXPIRED
-    if any(signer is ark for _, signer in judged.lists):
-        return FAILED, f"CRL of {ark.cn} is from the future", Reason.CRL_NOT_YET_VALID
+def _no_crl(ark: roots.Anchor, judged: Judged, lists: list[Crl], now: datetime) -> tuple[Outcome, str, str]:
+    """Why no CRL is current. A forged one is a definite failure; a genuine one of another time leaves the
+    question open, and without any nobody asked."""
     if ark.subject in judged.forged:
-        return FAILED, f"a CRL in the name of {ark.cn} that it did not sign", Reason.CRL_SIGNATURE
+        return FAILED, _forged(ark), Reason.CRL_SIGNATURE
+    ended = [crl.next_update for crl in lists if crl.this_update <= now]
+    if ended:
+        return UNKNOWN, f"CRL of {ark.cn} expired at {max(ended).isoformat()}", Reason.CRL_EXPIRED
+    if lists:
+        start = min(crl.this_update for crl in lists).isoformat()
+        return UNKNOWN, f"CRL of {ark.cn} is not valid before {start}", Reason.CRL_NOT_YET_VALID
     if judged.malformed_crls:
         return FAILED, judged.malformed_crls[0], Reason.CRL_MALFORMED
     return NOT_CHECKED, f"no CRL of {ark.cn}", Reason.SNP_CRL_MISSING
 
 
-def ignored(leaf: Leaf | None, judged: Judged) -> Iterator[Check]:
-    """What was given and could not be used although nothing needed it: listed, never silent."""
+def _forged(ark: roots.Anchor) -> str:
+    return f"a CRL in the name of {ark.cn} that it did not sign"
+
+
+def ignored(leaf: Leaf | None, judged: Judged, revocation: Check) -> Iterator[Check]:
+    """What was given and could not be used although nothing needed it: listed, never silent.
+
+    revocation: what that check said; a forged CRL that made it fail was not ignored.
+    """
     things = list(judged.foreign)
     if leaf is not None:
         things += judged.malformed
         if any(signer is leaf.ark for _, signer in judged.lists):
             things += judged.malformed_crls
-            if leaf.ark is not None and leaf.ark.subject in judged.forged:
-                things.append(f"a CRL in the name of {leaf.ark.cn} that it did not sign")
+        ark = leaf.ark
+        if ark is not None and ark.subject in judged.forged and revocation.reason != Reason.CRL_SIGNATURE:
+            things.append(_forged(ark))
     if things:
         more = f" and {len(things) - 4} more" if len(things) > 4 else ""
         yield Check(

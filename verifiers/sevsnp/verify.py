@@ -55,7 +55,7 @@ def verify(
         path.names(leaf, report, judged),
         path.dates(leaf, report, judged, now),
         revocation,
-        *path.ignored(leaf, judged),
+        *path.ignored(leaf, judged, revocation),
         *_report_checks(report, leaf, line, holds, judged, accept_version_4),
         checks.report_data(report, binding),
     ]

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from gateway.simulator import keys
 from gateway.simulator.amd import SnpMachine
+from gateway.simulator.amdcerts import serial
 from gateway.simulator.intel import TdxMachine
 from gateway.simulator.quotewrite import pem
 from gateway.simulator.seeds import EPOCH
@@ -159,6 +161,39 @@ def test_expired_and_not_yet_valid(tmp_path: Path) -> None:
 
 def _far(days: int) -> str:
     return "1990-01-01T00:00:00Z" if days < 0 else "2120-01-01T00:00:00Z"
+
+
+PAST = {"this_update": EPOCH - timedelta(days=2), "next_update": EPOCH - timedelta(days=1)}
+FUTURE = {"this_update": EPOCH + timedelta(days=1), "next_update": EPOCH + timedelta(days=2)}
+
+
+@pytest.mark.parametrize(
+    ("crl", "code", "required", "reason"),
+    [
+        pytest.param(snp().crl(), 0, 0, None, id="current"),
+        pytest.param(snp().crl(**PAST), 3, 3, "collateral.crl-expired", id="expired"),
+        pytest.param(snp().crl(**FUTURE), 3, 3, "collateral.crl-not-yet-valid", id="not-yet-valid"),
+        pytest.param(
+            snp().crl(sign_with=keys.amd("Milan", "ASK")), 1, 1, "collateral.crl-signature", id="forged"
+        ),
+        pytest.param(
+            snp().crl(revoked=[serial("Milan", "ASK")], **PAST), 1, 1, "snp.revoked", id="revoked-and-expired"
+        ),
+        pytest.param(
+            snp("Genoa").crl(**PAST), 0, 3, "collateral.amd-crl-missing", id="expired-of-another-product"
+        ),
+    ],
+)
+def test_crls_and_exit_codes(
+    tmp_path: Path, crl: bytes, code: int, required: int, reason: str | None
+) -> None:
+    """One that is not valid at that time leaves the question open; forged or revoked is refused."""
+    folder = write(tmp_path, {"r": REPORT, "v": VCEK, "c": crl})
+    options = ("--collateral", folder / "v", "--collateral", folder / "c", "--development", "--json")
+    ran = verify(folder / "r", *options)
+    assert (ran.code, ran.json["reason"]) == (code, reason if code else None)
+    ran = verify(folder / "r", *options, "--require", "revocation")
+    assert (ran.code, ran.json["reason"], ran.json["authentic"]) == (required, reason, True)
 
 
 def test_another_chips_certificate(tmp_path: Path) -> None:

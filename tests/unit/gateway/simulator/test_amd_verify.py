@@ -207,26 +207,35 @@ def test_turins_tcb_in_milans_layout_is_refused() -> None:
 
 CRLS = [
     pytest.param(
-        lambda: GENOA.crl(revoked=[amdcerts.serial("Genoa", "ASK")]), Reason.SNP_REVOKED, id="ask-revoked"
+        lambda: GENOA.crl(revoked=[amdcerts.serial("Genoa", "ASK")]),
+        (Verdict.REFUSED, Reason.SNP_REVOKED),
+        id="ask-revoked",
     ),
     pytest.param(
         lambda: GENOA.crl(this_update=GENOA.at - 31 * DAY, next_update=GENOA.at),
-        Reason.CRL_EXPIRED,
+        (Verdict.UNDECIDED, Reason.CRL_EXPIRED),
         id="expires-now",
     ),
     pytest.param(
-        lambda: GENOA.crl(this_update=GENOA.at + timedelta(seconds=1)), Reason.CRL_NOT_YET_VALID, id="not-yet"
+        lambda: GENOA.crl(this_update=GENOA.at + timedelta(seconds=1)),
+        (Verdict.UNDECIDED, Reason.CRL_NOT_YET_VALID),
+        id="not-yet",
     ),
     pytest.param(
-        lambda: GENOA.crl(sign_with=keys.amd("Genoa", "ASK")), Reason.CRL_SIGNATURE, id="signed-by-the-ask"
+        lambda: GENOA.crl(sign_with=keys.amd("Genoa", "ASK")),
+        (Verdict.REFUSED, Reason.CRL_SIGNATURE),
+        id="signed-by-the-ask",
     ),
 ]
 
 
-@pytest.mark.parametrize(("mint", "reason"), CRLS)
-def test_one_change_of_the_crl_gives_its_reason(mint: Callable[[], bytes], reason: Reason) -> None:
+@pytest.mark.parametrize(("mint", "expected"), CRLS)
+def test_one_change_of_the_crl_gives_its_reason(
+    mint: Callable[[], bytes], expected: tuple[Verdict, Reason]
+) -> None:
     found = judge(GENOA.report(DATA), GENOA.endorsements(crls=(mint(),)))
-    assert failed(found) == [reason]
+    assert (found.verdict, first_reason(found.checks)) == expected
+    assert failed(found) == ([expected[1]] if expected[0] is Verdict.REFUSED else [])
     assert found.chain_valid
 
 

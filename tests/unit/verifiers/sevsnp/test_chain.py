@@ -297,6 +297,10 @@ def bad(code: str) -> tuple[Outcome, str]:
     return Outcome.FAILED, code
 
 
+def undecided(code: str) -> tuple[Outcome, str]:
+    return Outcome.UNKNOWN, code
+
+
 NONE_GIVEN = (Outcome.NOT_CHECKED, "collateral.amd-crl-missing")
 
 
@@ -307,14 +311,14 @@ NONE_GIVEN = (Outcome.NOT_CHECKED, "collateral.amd-crl-missing")
         pytest.param((MILAN.crl(),), PASSED, id="current"),
         pytest.param((SnpMachine(product="Genoa").crl(),), NONE_GIVEN, id="of-another-product"),
         pytest.param((MILAN.crl(issued_by="Acme"),), NONE_GIVEN, id="of-somebody-else"),
-        pytest.param((MILAN.crl(next_update=MILAN.at),), bad("collateral.crl-expired"), id="ends-now"),
+        pytest.param((MILAN.crl(next_update=MILAN.at),), undecided("collateral.crl-expired"), id="ends-now"),
         pytest.param(
             (MILAN.crl(next_update=MILAN.at + timedelta(seconds=1)),), PASSED, id="ends-in-a-second"
         ),
         pytest.param((MILAN.crl(this_update=MILAN.at),), PASSED, id="starts-now"),
         pytest.param(
             (MILAN.crl(this_update=MILAN.at + timedelta(seconds=1)),),
-            bad("collateral.crl-not-yet-valid"),
+            undecided("collateral.crl-not-yet-valid"),
             id="starts-in-a-second",
         ),
         pytest.param((MILAN.crl(sign_with=STRANGER),), bad("collateral.crl-signature"), id="forged"),
@@ -343,7 +347,42 @@ NONE_GIVEN = (Outcome.NOT_CHECKED, "collateral.amd-crl-missing")
             id="revoked-on-an-old-list",
         ),
         pytest.param(
+            (MILAN.crl(revoked=[serial("Milan", "ASK")], next_update=MILAN.at),),
+            bad("snp.revoked"),
+            id="revoked-on-an-expired-list-alone",
+        ),
+        pytest.param(
+            (
+                MILAN.crl(
+                    revoked=[serial("Milan", "ASK")],
+                    this_update=MILAN.at + DAY,
+                    next_update=MILAN.at + 9 * DAY,
+                ),
+                MILAN.crl(),
+            ),
+            bad("snp.revoked"),
+            id="revoked-on-a-list-from-the-future",
+        ),
+        pytest.param(
+            (MILAN.crl(revoked=[serial("Milan", "ASK")], sign_with=STRANGER), MILAN.crl()),
+            PASSED,
+            id="revoked-by-a-stranger",
+        ),
+        pytest.param(
             (MILAN.crl(next_update=MILAN.at), MILAN.crl()), PASSED, id="expired-beside-a-current-one"
+        ),
+        pytest.param(
+            (
+                MILAN.crl(this_update=MILAN.at + DAY, next_update=MILAN.at + 9 * DAY),
+                MILAN.crl(next_update=MILAN.at),
+            ),
+            undecided("collateral.crl-expired"),
+            id="one-ended-and-one-not-yet-begun",
+        ),
+        pytest.param(
+            (MILAN.crl(next_update=MILAN.at), MILAN.crl(sign_with=STRANGER)),
+            bad("collateral.crl-signature"),
+            id="expired-beside-a-forged-one",
         ),
     ],
 )
@@ -383,7 +422,27 @@ def test_currency_is_asked_again_although_the_list_is_remembered() -> None:
     assert revocation(run(MILAN, crls=lists, cache=cache)) == PASSED
     found = run(MILAN, crls=lists, cache=cache, at=MILAN.at + DAY)
     assert cache.hits == 1
-    assert revocation(found) == bad("collateral.crl-expired")
+    assert revocation(found) == undecided("collateral.crl-expired")
+
+
+def test_a_list_of_another_time_is_undecided_and_named_with_it() -> None:
+    ended = run(MILAN, crls=(MILAN.crl(next_update=MILAN.at - DAY), MILAN.crl(next_update=MILAN.at)))
+    assert (ended.verdict, ended.authentic) == (Verdict.UNDECIDED, True)
+    said = f"CRL of ARK-Milan expired at {MILAN.at.isoformat()}"
+    assert check(ended, "snp.revocation").found == said
+    later = [MILAN.crl(this_update=MILAN.at + n * DAY, next_update=MILAN.at + 9 * DAY) for n in (2, 1)]
+    early = run(MILAN, crls=tuple(later))
+    assert (early.verdict, early.authentic) == (Verdict.UNDECIDED, True)
+    said = f"CRL of ARK-Milan is not valid before {(MILAN.at + DAY).isoformat()}"
+    assert check(early, "snp.revocation").found == said
+
+
+def test_a_forged_list_is_either_the_reason_or_ignored() -> None:
+    forged = MILAN.crl(sign_with=STRANGER)
+    ids = [it.id for it in run(MILAN, crls=(MILAN.crl(next_update=MILAN.at), forged)).checks]
+    assert "snp.ignored-collateral" not in ids
+    said = check(run(MILAN, crls=(MILAN.crl(), forged)), "snp.ignored-collateral").found
+    assert said == "a CRL in the name of ARK-Milan that it did not sign"
 
 
 def test_lists_that_could_not_be_used_are_named() -> None:
