@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from gateway.simulator import intelcerts, keys, seeds, x509build
+from gateway.simulator import intelcerts, keys, x509build
 from gateway.simulator.intel import SgxMachine, Signing, TdxMachine
 from gateway.simulator.quotewrite import pem
 from gateway.simulator.x509build import Extension
 from tests.support import needs_vectors
+from tests.unit.verifiers.dcap.support import (
+    DATA,
+    DAY,
+    MACHINE,
+    NOW,
+    SECOND,
+    STRANGER,
+    found,
+    verify,
+    with_chain,
+    with_endorsements,
+)
 from tests.vectors import tdx_vectors
-from verifiers import registry
-from verifiers.dcap import quote
 from verifiers.errors import Reason
 from verifiers.model import (
     AnchorSet,
-    Endorsements,
     Outcome,
-    ReportData,
     Unbound,
     Verdict,
     Verification,
-    first_reason,
 )
-
-MACHINE = TdxMachine()
-NOW = MACHINE.at
-DAY = timedelta(days=1)
-SECOND = timedelta(seconds=1)
-DATA = bytes(range(64))
-BOUND = ReportData(DATA)
-STRANGER = seeds.p256("", "a stranger's key")
 
 CHECKS = (
     "dcap.header",
@@ -50,22 +48,6 @@ CHECKS = (
     "dcap.qe-identity",
     "dcap.tcb",
 )
-
-
-def verify(raw: bytes, endorsements: Endorsements, *, now: Any = NOW, binding: Any = BOUND) -> Verification:
-    return registry.verify(quote.parse(raw), endorsements, binding, now)
-
-
-def found(verification: Verification) -> tuple[Verdict, str | None]:
-    return verification.verdict, first_reason(verification.checks)
-
-
-def with_endorsements(machine: TdxMachine = MACHINE, **changed: Any) -> Verification:
-    return verify(machine.quote(DATA), machine.endorsements(**changed))
-
-
-def with_chain(*chain: bytes, **changed: Any) -> Verification:
-    return verify(MACHINE.quote(DATA, signing=Signing(chain=chain)), MACHINE.endorsements(**changed))
 
 
 # --- good ----------------------------------------------------------------------------------------
