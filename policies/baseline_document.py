@@ -66,6 +66,9 @@ def _rule(node: Node, kinds: frozenset[TeeKind], context: Context) -> BaselineRu
     fields = Fields(node, "a baseline rule", problems, required=("id", "waivable"), optional=optional)
     rule_id, fix = fields.id("id"), fields.text("fix")
     floor, asks = _floor(fields), _asks(fields)
+    if rule_id is not None and rule_id.startswith("minimum."):
+        message = f"{quote(rule_id)}: minimum.… are findings of release policies"
+        problems.add("identifier", fields.place("id"), message)
     when = _joined(fields.node("when"), context, "when")
     require = _joined(fields.node("require"), context, "require")
     waivable = _waivable(fields.node("waivable"), problems)

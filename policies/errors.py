@@ -116,8 +116,10 @@ class Problems:
         self._errors: list[PolicyError] = []
 
     def add(self, code: str, place: Place, message: str, *, hint: str | None = None) -> None:
-        if len(self._errors) < self.LIMIT:
-            self._errors.append(PolicyError(f"policy.{code}", place, message, hint=hint))
+        """Raises PolicyErrors once there are LIMIT: looking for more costs time and says nothing new."""
+        self._errors.append(PolicyError(f"policy.{code}", place, message, hint=hint))
+        if len(self._errors) >= self.LIMIT:
+            self.check()
 
     def __len__(self) -> int:
         return len(self._errors)

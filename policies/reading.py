@@ -91,10 +91,6 @@ class Fields:
         node = self._nodes.get(key)
         return () if node is None else items_of(node, f"{self.what}: {key}", self.problems) or ()
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        found = (scalars.text(item, f"{self.what}: {key}", self.problems) for item in self.items(key))
-        return tuple(value for value in found if value is not None)
-
 
 class Context:
     """What reading one file needs: where problems go, and which claims there are."""

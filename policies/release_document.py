@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from itertools import combinations
 from types import MappingProxyType
 
 from policies import conditions, paths, scalars
@@ -15,6 +16,7 @@ from policies.strictyaml import Map, Node
 KIND = "release-policy/1"
 
 MAX_LEASE = timedelta(days=31)
+MAX_APPROVERS = 32
 
 _REQUIRED = ("sealgate", "name", "version", "tenant", "owner", "secrets", "uses", "lease", "allow")
 
@@ -182,8 +184,8 @@ def _risk(node: Node, context: Context) -> AcceptRisk | None:
     required = ("id", "finding", "only_in", "reason", "owner", "approved_by", "from", "expires")
     fields = Fields(node, "accept_risk", problems, required=required, optional=("only_when", "ticket"))
     risk_id, finding, only_in = fields.id("id"), fields.id("finding"), fields.id("only_in")
-    reason, ticket, owner = fields.text("reason"), fields.text("ticket"), fields.text("owner")
-    approvers = fields.texts("approved_by")
+    reason, ticket = fields.text("reason"), fields.text("ticket")
+    owner, approvers = fields.read("owner", scalars.person), _approvers(fields)
     start, end = fields.time("from"), fields.time("expires")
     when_node = fields.node("only_when")
     only_when = () if when_node is None else conditions.read_all(when_node, context, "only_when")
@@ -211,13 +213,21 @@ def _risk(node: Node, context: Context) -> AcceptRisk | None:
     )
 
 
+def _approvers(fields: Fields) -> tuple[str, ...]:
+    items = fields.items("approved_by")
+    if len(items) > MAX_APPROVERS:
+        fields.problems.add("too-many", fields.place("approved_by"), f"at most {MAX_APPROVERS} approvers")
+        return ()
+    found = (scalars.person(item, "approved_by", fields.problems) for item in items)
+    return tuple(person for person in found if person is not None)
+
+
 def _check_approval(owner: str | None, approvers: tuple[str, ...], fields: Fields) -> None:
     problems: Problems = fields.problems
     if owner is None:
         return
-    if any(approver.casefold() == owner.casefold() for approver in approvers):
+    if any(scalars.same_person(approver, owner) for approver in approvers):
         message = f"{owner} owns this risk and cannot approve it"
         problems.add("self-approved", fields.place("approved_by"), message)
-    folded = [approver.casefold() for approver in approvers]
-    if len(set(folded)) != len(folded):
+    if any(scalars.same_person(*pair) for pair in combinations(approvers, 2)):
         problems.add("duplicate-value", fields.place("approved_by"), "an approver is named twice")

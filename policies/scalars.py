@@ -23,6 +23,10 @@ _TIME = re.compile(
     r"(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+# A domain or name never ends in a dot, so that "a@b." is no second spelling of "a@b".
+_PERSON = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._%+-]{0,62}[A-Za-z0-9])?(?:@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,188}[A-Za-z0-9])?)?"
+)
 
 DIGEST_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
 
@@ -69,6 +73,33 @@ def identifier(node: Node, what: str, problems: Problems) -> str | None:
         problems.add("identifier", found.at, message)
         return None
     return found.text
+
+
+def person(node: Node, what: str, problems: Problems) -> str | None:
+    """Who answers for something: one address or account name, which can be compared with another.
+
+    Full names, comments and letters of other scripts would make one person look like two.
+    """
+    found = scalar(node, what, problems)
+    if found is None:
+        return None
+    if _PERSON.fullmatch(found.text) is None:
+        message = (
+            f"{what} {quote(found.text)}: one address such as asha@acme.example, in A-Z a-z 0-9 . _ % + -"
+        )
+        problems.add("person", found.at, message)
+        return None
+    return found.text
+
+
+def same_person(one: str, other: str) -> bool:
+    """Case, and what follows a plus sign in a mailbox's name, make no other person."""
+    return _mailbox(one) == _mailbox(other)
+
+
+def _mailbox(person: str) -> str:
+    name, at, domain = person.casefold().partition("@")
+    return name.partition("+")[0] + at + domain
 
 
 def flag(node: Node, what: str, problems: Problems) -> bool | None:

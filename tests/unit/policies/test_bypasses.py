@@ -6,7 +6,9 @@ import pytest
 
 from policies import compiler
 from policies.appraise import Appraisal, appraise
+from policies.errors import Problems
 from policies.model import ALL_REQUIREMENTS, Profile, Requirement
+from policies.vocabulary import Vocabulary
 from tests.unit.policies.support import (
     BUNDLES,
     GUESTS,
@@ -274,3 +276,61 @@ def test_a_deny_rule_whose_constant_cannot_be_compared_fires(
 ) -> None:
     found = judge(verification(claims=claims), policy_text=changed(RELEASE, BOARD, condition))
     assert (found.verdict, found.reason) == (Verdict.REFUSED, "deny/stolen-board")
+
+
+# --- names and persons -----------------------------------------------------------------------------
+
+
+def test_a_baseline_rule_cannot_take_the_name_of_a_minimum() -> None:
+    """One accepted risk would then cover two findings, for as long as the rule says."""
+    rule = "  - id: minimum.guest\n    require: {snp.vmpl: {equals: 0}}\n    waivable: {up_to: 365d}\n"
+    assert [code for code, _ in errors_of(lambda: documents(AMD + rule))] == ["policy.identifier"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "approver", "codes"),
+    [
+        ("asha@acme.example", "lena@acme.example", []),
+        ("Lena@ACME.example", "lena@acme.example", ["policy.self-approved"]),
+        ("lena+risk@acme.example", "lena@acme.example", ["policy.self-approved"]),
+        ("lena@acme.example", "lena+review@acme.example", ["policy.self-approved"]),
+        ("lena@acme.example.", "lena@acme.example", ["policy.person"]),
+        ("Lena <lena@acme.example>", "lena@acme.example", ["policy.person"]),
+        ("lena@acme.example", "Lena (lena@acme.example)", ["policy.person"]),
+        ("l\u0435na@acme.example", "lena@acme.example", ["policy.person"]),  # CYRILLIC SMALL LETTER IE
+        ("\uff4cena@acme.example", "lena@acme.example", ["policy.person"]),  # fullwidth
+        ("lena@acme.example\u00a0x", "lena@acme.example", ["policy.person"]),
+    ],
+)
+def test_nobody_approves_their_own_risk_under_another_spelling(
+    owner: str, approver: str, codes: list[str]
+) -> None:
+    text = changed(RELEASE, "    owner: asha@acme.example", f'    owner: "{owner}"')
+    text = changed(text, "approved_by: [lena@acme.example]", f'approved_by: ["{approver}"]')
+    assert [code for code, _ in errors_of(lambda: release(text))] == codes
+
+
+def test_one_person_approves_once() -> None:
+    twice = 'approved_by: [lena@acme.example, "Lena+two@acme.example"]'
+    text = changed(RELEASE, "approved_by: [lena@acme.example]", twice)
+    assert [code for code, _ in errors_of(lambda: release(text))] == ["policy.duplicate-value"]
+
+
+# --- work ------------------------------------------------------------------------------------------
+
+
+def test_suggestions_are_looked_for_no_longer_than_problems_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each costs a comparison with every claim: ten thousand mistakes must not cost minutes."""
+    calls = []
+
+    def suggest(self: Vocabulary, word: str) -> str | None:
+        calls.append(word)
+        return None
+
+    monkeypatch.setattr(Vocabulary, "suggest", suggest)
+    head = GUESTS[: GUESTS.index("entries:")]
+    wrong = "".join(f"    snp.measuremen{number}: x\n" for number in range(500))
+    found = errors_of(lambda: documents(head + "entries:\n  - id: x\n" + wrong))
+    assert (len(found), len(calls)) == (Problems.LIMIT, Problems.LIMIT)
