@@ -174,8 +174,6 @@ def _no_crl(ark: roots.Anchor, judged: Judged, lists: list[Crl], now: datetime) 
     if lists:
         start = min(crl.this_update for crl in lists).isoformat()
         return UNKNOWN, f"CRL of {ark.cn} is not valid before {start}", Reason.CRL_NOT_YET_VALID
-    if judged.malformed_crls:
-        return FAILED, judged.malformed_crls[0], Reason.CRL_MALFORMED
     return NOT_CHECKED, f"no CRL of {ark.cn}", Reason.SNP_CRL_MISSING
 
 
@@ -188,11 +186,9 @@ def ignored(leaf: Leaf | None, judged: Judged, revocation: Check) -> Iterator[Ch
 
     revocation: what that check said; a forged CRL that made it fail was not ignored.
     """
-    things = list(judged.foreign)
+    things = [*judged.foreign, *judged.malformed_crls]
     if leaf is not None:
         things += judged.malformed
-        if any(signer is leaf.ark for _, signer in judged.lists):
-            things += judged.malformed_crls
         ark = leaf.ark
         if ark is not None and ark.subject in judged.forged and revocation.reason != Reason.CRL_SIGNATURE:
             things.append(_forged(ark))

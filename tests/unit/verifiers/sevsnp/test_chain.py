@@ -322,11 +322,17 @@ NONE_GIVEN = (Outcome.NOT_CHECKED, "collateral.amd-crl-missing")
             id="starts-in-a-second",
         ),
         pytest.param((MILAN.crl(sign_with=STRANGER),), bad("collateral.crl-signature"), id="forged"),
+        pytest.param((MILAN.crl(drop=["nextUpdate"]),), NONE_GIVEN, id="without-next-update"),
+        pytest.param((MILAN.crl(drop=["cRLNumber"]),), NONE_GIVEN, id="without-number"),
+        pytest.param((b"junk",), NONE_GIVEN, id="junk"),
         pytest.param(
-            (MILAN.crl(drop=["nextUpdate"]),), bad("collateral.crl-malformed"), id="without-next-update"
+            (b"junk", MILAN.crl(sign_with=STRANGER)), bad("collateral.crl-signature"), id="junk-forged"
         ),
-        pytest.param((MILAN.crl(drop=["cRLNumber"]),), bad("collateral.crl-malformed"), id="without-number"),
-        pytest.param((b"junk",), bad("collateral.crl-malformed"), id="junk"),
+        pytest.param(
+            (b"junk", MILAN.crl(next_update=MILAN.at)),
+            undecided("collateral.crl-expired"),
+            id="junk-beside-an-expired-one",
+        ),
         pytest.param((MILAN.crl(revoked=[serial("Milan", "ASK")]),), bad("snp.revoked"), id="ask-revoked"),
         pytest.param((MILAN.crl(revoked=[serial("Milan", "ARK")]),), bad("snp.revoked"), id="ark-revoked"),
         pytest.param((MILAN.crl(revoked=[serial("Milan", "ASVK")]),), PASSED, id="asvk-revoked"),
@@ -450,6 +456,23 @@ def test_lists_that_could_not_be_used_are_named() -> None:
     said = check(found, "snp.ignored-collateral").found
     assert "crls[0]" in said
     assert "a CRL in the name of ARK-Milan that it did not sign" in said
+
+
+@pytest.mark.parametrize("lists", [(b"junk",), (MILAN.crl(drop=["nextUpdate"]),)])
+def test_a_list_that_cannot_be_read_is_as_none_and_named(lists: tuple[bytes, ...]) -> None:
+    """Nobody can tell whose it was."""
+    found, without = run(MILAN, crls=lists), run(MILAN, crls=())
+    assert found.verdict is Verdict.ACCEPTED
+    note = check(found, "snp.ignored-collateral")
+    assert note.outcome is Outcome.NOT_CHECKED
+    assert note.found.startswith("crls[0]")
+    assert tuple(it for it in found.checks if it is not note) == without.checks
+
+
+def test_a_list_that_cannot_be_read_is_named_without_a_leaf_too() -> None:
+    assert check(run(MILAN, certificates=(), crls=(b"junk",)), "snp.ignored-collateral").found.startswith(
+        "crls"
+    )
 
 
 def test_without_a_chain_there_is_nothing_to_revoke() -> None:
