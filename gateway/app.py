@@ -101,14 +101,13 @@ def compose(config: Config) -> tuple[Site, Store]:
             cache=LruChains(config.limits.chains),
         ),
         recorder=Recorder(
-            ledger=store.ledger,
-            appraisals=store.appraisals,
+            journal=store.journal,
             count=lambda outcome, reason: metrics.count(
                 "sealgate_decisions_total", outcome=outcome, reason=reason
             ),
             ignored=lambda reason: metrics.count("sealgate_ignored_requests_total", reason=reason),
         ),
-        releaser=Releaser(issuer=issuer, keys=keys, ledger=store.ledger, vault=vault),
+        releaser=Releaser(issuer=issuer, keys=keys, journal=store.journal, vault=vault),
     )
     site = Site(
         config=config,

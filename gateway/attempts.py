@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway import record
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import AppraisalStore, Ledger, LedgerUnavailable, Random, StoredAppraisal
+from gateway.ports import Journal, LedgerReceipt, LedgerUnavailable, NewEntry, Random, StoredAppraisal
 from gateway.refusal import Denied, PathRefusal, Why, because, of_error
 from policies.appraise import Appraisal
 from verifiers.errors import AttestationError
@@ -48,8 +48,7 @@ class Recorder:
     """count: called with (outcome, reason) of every decision; ignored: with the reason of every request that
     carried no challenge of ours. Both for metrics."""
 
-    ledger: Ledger
-    appraisals: AppraisalStore
+    journal: Journal
     count: Callable[[str, str], None]
     ignored: Callable[[str], None]
 
@@ -72,12 +71,23 @@ class Recorder:
             self.refuse(attempt, because(GatewayReason.INTERNAL, "gateway"))
             raise
 
-    def accept(self, attempt: Attempt, appraisal: Appraisal, expires: datetime, *, releasable: bool) -> None:
-        """Store the appraisal, then say so in the ledger."""
-        self._save(attempt, appraisal, expires, verdict=appraisal.verdict, releasable=releasable)
+    def accept(
+        self,
+        attempt: Attempt,
+        appraisal: Appraisal,
+        expires: datetime,
+        *,
+        releasable: bool,
+        further: Sequence[NewEntry] = (),
+    ) -> Sequence[LedgerReceipt]:
+        """Store the appraisal and say so in the ledger, in one durable step with `further` entries: the
+        receipts of those. releasable: whether a later release may rest on it."""
+        told = self._entry(attempt, "accepted", appraisal)
+        row = self._row(attempt, appraisal, expires, verdict=appraisal.verdict, releasable=releasable)
+        receipts = self.journal.commit((told, *further), row)
         attempt.accepted = True
-        self.ledger.append(attempt.tenant, f"{attempt.kind}.accepted", self._body(attempt, appraisal))
         self.count("accepted", "")
+        return receipts[1:]
 
     def refuse(
         self,
@@ -90,14 +100,15 @@ class Recorder:
         attempt.facts |= {"reason": why.reason, "where": why.where[:200]}
         if refusals:
             attempt.facts["refusals"] = [refusal.public() for refusal in refusals]
-        if not attempt.accepted:
-            self._save(attempt, appraisal, attempt.at, verdict=why.verdict, releasable=False)
-        kind = f"{attempt.kind}.{'failed' if attempt.accepted else 'refused'}"
-        self.ledger.append(attempt.tenant, kind, self._body(attempt, appraisal))
+        if attempt.accepted:
+            self.journal.commit((self._entry(attempt, "failed", appraisal),))
+        else:
+            row = self._row(attempt, appraisal, attempt.at, verdict=why.verdict, releasable=False)
+            self.journal.commit((self._entry(attempt, "refused", appraisal),), row)
         self.count(str(why.verdict), why.reason)
         return Denied(why, attempt=attempt.id, refusals=tuple(refusals))
 
-    def _save(
+    def _row(
         self,
         attempt: Attempt,
         appraisal: Appraisal | None,
@@ -105,24 +116,22 @@ class Recorder:
         *,
         verdict: Verdict,
         releasable: bool,
-    ) -> None:
+    ) -> StoredAppraisal:
         found: dict[str, Any] = {} if appraisal is None else record.of(appraisal)
         told: dict[str, Any] = {"attempt": attempt.id, "kind": attempt.kind, "tenant": attempt.tenant}
-        self.appraisals.save(
-            StoredAppraisal(
-                tenant=attempt.tenant,
-                jti=attempt.id,
-                created=attempt.at,
-                expires=expires,
-                releasable=releasable,
-                verdict=str(verdict),
-                evidence=attempt.evidence,
-                runtime_data=attempt.runtime_data,
-                record=record.encode(told | found | attempt.facts | {"at": record.rfc3339(attempt.at)}),
-            )
+        return StoredAppraisal(
+            tenant=attempt.tenant,
+            jti=attempt.id,
+            created=attempt.at,
+            expires=expires,
+            releasable=releasable,
+            verdict=str(verdict),
+            evidence=attempt.evidence,
+            runtime_data=attempt.runtime_data,
+            record=record.encode(told | found | attempt.facts | {"at": record.rfc3339(attempt.at)}),
         )
 
-    def _body(self, attempt: Attempt, appraisal: Appraisal | None) -> Mapping[str, Any]:
+    def _entry(self, attempt: Attempt, what: str, appraisal: Appraisal | None) -> NewEntry:
         """What the ledger keeps: names and digests, no contents."""
         body: dict[str, Any] = {"attempt": attempt.id, **attempt.facts}
         if appraisal is not None:
@@ -133,4 +142,4 @@ class Recorder:
                 "policies": list(appraisal.policy_digests),
                 "simulated": appraisal.verification.simulated,
             }
-        return body
+        return NewEntry(attempt.tenant, f"{attempt.kind}.{what}", body)

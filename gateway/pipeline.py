@@ -9,7 +9,9 @@ What must stay true:
   from those bytes only, and identity, freshness and revocation are all required.
 * A release decides anew, with today's collateral, policy and time; the key comes from the stored
   runtime data.
-* `release.intent` is durable before a secret is opened; if it cannot be written, nothing is opened.
+* `release.intent` is durable before a secret is opened; if it cannot be written, nothing is opened. The
+  outcome is durable before there is a reply. An attempt waits for the disk three times: its challenge alone;
+  its appraisal with what the ledger says of it and of the intents; the outcomes.
 * An exception that is not one of ours is our bug: the attempt is recorded as refused, and the bug is logged.
 
 Each path of a request is decided by itself, under the policy that owns it: some may be released and others
@@ -29,10 +31,10 @@ from gateway.appraiser import Appraiser
 from gateway.attempts import Attempt, Recorder, new_id
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import Compiled
-from gateway.ports import NONCE_LIFETIME, AppraisalStore, Clock, Keys, NonceStore, Random
+from gateway.ports import NONCE_LIFETIME, AppraisalStore, Clock, Keys, LedgerReceipt, NonceStore, Random
 from gateway.protocol import native
-from gateway.refusal import Denied, PathRefusal, because, of_appraisal, of_error
-from gateway.releasing import Decision, Releaser, decide_paths
+from gateway.refusal import Denied, of_appraisal, of_error
+from gateway.releasing import Decision, Plan, Releaser, decide_paths, refusals_of
 from gateway.token import ear
 from policies.appraise import Appraisal
 from verifiers.carriers import Opened, open_message
@@ -83,9 +85,10 @@ def attest(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
         appraisal = _leading(decisions, compiled, request, judge)
         _require_accepted(gateway, attempt, appraisal, decisions)
         expires = _expiry(gateway, verification, attempt.at)
-        gateway.recorder.accept(attempt, appraisal, expires, releasable=True)
         token = _token(gateway, attempt, appraisal, expires, runtime, ear.ATTESTED)
-        return {"attempt": attempt.id, "ear": token} | _release(gateway, attempt, runtime, decisions)
+        plan = gateway.releaser.plan(attempt, runtime, decisions)
+        receipts = gateway.recorder.accept(attempt, appraisal, expires, releasable=True, further=plan.entries)
+        return {"attempt": attempt.id, "ear": token} | _release(gateway, attempt, runtime, plan, receipts)
 
 
 def release(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
@@ -104,7 +107,9 @@ def release(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
         decisions = decide_paths(compiled, tenant, request.paths, judge)
         if not any(decision.grant for decision in decisions):
             raise _all_refused(gateway, attempt, decisions, decisions[0].appraisal)
-        return {"attempt": attempt.id} | _release(gateway, attempt, runtime, decisions)
+        plan = gateway.releaser.plan(attempt, runtime, decisions)
+        receipts = gateway.recorder.journal.commit(plan.entries)
+        return {"attempt": attempt.id} | _release(gateway, attempt, runtime, plan, receipts)
 
 
 def verify(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
@@ -206,37 +211,28 @@ def _all_refused(
     gateway: Gateway, attempt: Attempt, decisions: Sequence[Decision], appraisal: Appraisal | None
 ) -> Denied:
     """The machine's own fault outranks a missing policy, so that a guest without one learns what is worse."""
-    refusals = _refusals(decisions)
+    refusals = refusals_of(decisions)
     why = refusals[0].why
     if appraisal is not None and appraisal.verdict is Verdict.REFUSED:
         why = of_appraisal(appraisal)
     return gateway.recorder.refuse(attempt, why, appraisal, refusals)
 
 
-def _refusals(decisions: Sequence[Decision]) -> tuple[PathRefusal, ...]:
-    return tuple(PathRefusal(d.path, d.why) for d in decisions if d.why is not None)
-
-
 def _release(
-    gateway: Gateway, attempt: Attempt, runtime: native.RuntimeData, decisions: Sequence[Decision]
+    gateway: Gateway,
+    attempt: Attempt,
+    runtime: native.RuntimeData,
+    plan: Plan,
+    receipts: Sequence[LedgerReceipt],
 ) -> dict[str, Any]:
-    """Hand out what was granted. A secret that is not there is one path's refusal; if it was the only one,
-    it is the reply's."""
-    releases, refusals = [], list(_refusals(decisions))
-    for refusal in refusals:
-        gateway.releaser.refuse(attempt, refusal)
-    for decision in decisions:
-        if decision.grant is None:
-            continue
-        try:
-            releases.append(gateway.releaser.hand_out(attempt, runtime, decision.grant))
-        except GatewayError as error:
-            if error.reason is not GatewayReason.SECRET_ABSENT:
-                raise
-            refusals.append(PathRefusal(decision.path, because(error.reason, "secret")))
-    if decisions and not releases:
-        raise Denied(refusals[-1].why, attempt=attempt.id, refusals=tuple(refusals))
-    return {"releases": releases, "refusals": [refusal.public() for refusal in refusals]}
+    """Hand out what was granted. When no secret was there, it is the reply's refusal."""
+    done = gateway.releaser.hand_out(attempt, runtime, plan, receipts)
+    if plan.grants and not done.releases:
+        raise Denied(done.refusals[-1].why, attempt=attempt.id, refusals=done.refusals)
+    return {
+        "releases": list(done.releases),
+        "refusals": [refusal.public() for refusal in done.refusals],
+    }
 
 
 def _verify(

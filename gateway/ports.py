@@ -178,9 +178,7 @@ class StoredAppraisal:
 
 
 class AppraisalStore(Protocol):
-    def save(self, appraisal: StoredAppraisal) -> None:
-        """Durable when it returns. A jti exists once; a second save of it raises."""
-        ...
+    """Appraisals as they were recorded. What writes them is the `Journal`."""
 
     def get(self, tenant: str, jti: str) -> StoredAppraisal | None: ...
 
@@ -217,6 +215,34 @@ class Ledger(Protocol):
 
 class LedgerUnavailable(Exception):
     """The entry is not durable. Nothing may be released on the strength of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry that is about to be written; its place in the ledger is not known yet."""
+
+    tenant: str
+    kind: str
+    body: Mapping[str, Any]
+
+
+class Journal(Protocol):
+    """What an attempt leaves behind, written in one step: the ledger's entries, and the appraisal that they
+    are about.
+
+    One `commit` is atomic and durable. When it returns, everything is on disk: the entries in the order
+    given, next to each other in the ledger, and the appraisal, if there is one. When it raises, nothing of it
+    may be relied on; it may be found later that all of it was written, as after a crash, but never a part.
+    Others see all of it or nothing, across threads, processes and replicas.
+    """
+
+    def commit(
+        self, entries: Sequence[NewEntry], appraisal: StoredAppraisal | None = None
+    ) -> Sequence[LedgerReceipt]:
+        """One receipt for each entry, in order. Raises LedgerUnavailable when it could not be made durable;
+        GatewayError(STORE_CONFLICT) when the appraisal's jti exists, in whatever tenant; ValueError for what
+        an entry cannot hold. After each of them nothing was acknowledged."""
+        ...
 
 
 # --- administrators ----------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """From a verification to wrapped secrets: each path decided by the policy that owns it.
 
-The order inside `hand_out` is the point of this file: intent, durable; then the secret is opened; then it is
-wrapped; then the outcome, durable; and only then is there anything to reply with.
+The order is the point of this file: a plan; its intents, durable; then each secret is opened, wrapped and
+signed; then the outcomes, durable; and only then is there anything to reply with.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gateway import secrets
 from gateway.attempts import Attempt
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import Compiled
-from gateway.ports import Keys, Ledger
+from gateway.ports import Journal, Keys, LedgerReceipt, NewEntry
 from gateway.protocol.native import RuntimeData
 from gateway.refusal import PathRefusal, Why, because, of_appraisal
 from gateway.release import native
@@ -35,34 +35,85 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will be handed out. entries: what must be durable before `Releaser.hand_out`, an intent for each
+    grant among them. refusals: of the paths that nothing is handed out for."""
+
+    grants: tuple[ReleaseGrant, ...]
+    refusals: tuple[PathRefusal, ...]
+    entries: tuple[NewEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOut:
+    """releases: as the reply has them, {"path", "version", "release"}. refusals: the plan's, and those of
+    paths without a secret."""
+
+    releases: tuple[dict[str, Any], ...]
+    refusals: tuple[PathRefusal, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Releaser:
     """issuer: our name in the signed release."""
 
     issuer: str
     keys: Keys
-    ledger: Ledger
+    journal: Journal
     vault: secrets.Vault
 
-    def hand_out(self, attempt: Attempt, runtime: RuntimeData, grant: ReleaseGrant) -> dict[str, Any]:
-        """One released secret as the reply has it: {"path", "version", "release"}.
-
-        Raises LedgerUnavailable before anything is opened, and GatewayError (SECRET_ABSENT and the keys')
-        after the outcome "failed" is in the ledger.
-        """
-        if grant.tenant != attempt.tenant:
+    def plan(self, attempt: Attempt, runtime: RuntimeData, decisions: Sequence[Decision]) -> Plan:
+        grants = tuple(decision.grant for decision in decisions if decision.grant is not None)
+        if any(grant.tenant != attempt.tenant for grant in grants):
             raise AssertionError("a grant of another tenant")
-        named = {"attempt": attempt.id, "path": grant.path, "jkt": runtime.key.thumbprint}
-        self.ledger.append(attempt.tenant, "release.intent", named | _grounds(grant))
+        refusals = refusals_of(decisions)
+        refused = (
+            {"attempt": attempt.id, "path": refusal.path, "reason": refusal.why.reason}
+            for refusal in refusals
+        )
+        intents = (_named(attempt, runtime, grant) | _grounds(grant) for grant in grants)
+        return Plan(
+            grants=grants,
+            refusals=refusals,
+            entries=(
+                *(NewEntry(attempt.tenant, "release.refused", body) for body in refused),
+                *(NewEntry(attempt.tenant, "release.intent", body) for body in intents),
+            ),
+        )
+
+    def hand_out(
+        self, attempt: Attempt, runtime: RuntimeData, plan: Plan, receipts: Sequence[LedgerReceipt]
+    ) -> HandedOut:
+        """Open, wrap and sign what was granted. receipts: of the plan's entries, which are durable.
+
+        A secret that is not there is one path's refusal. Whatever else is raised, nothing is handed out, and
+        the ledger says so of every path.
+        """
+        if len(receipts) != len(plan.entries):
+            raise AssertionError("a plan whose intents are not in the ledger")
+        releases: list[dict[str, Any]] = []
+        absent: list[PathRefusal] = []
+        outcomes: list[dict[str, Any]] = []
         try:
-            version, signed = self._sealed(attempt.tenant, runtime, grant)
-        except GatewayError as error:
-            self._outcome(attempt, named | {"result": "failed", "reason": str(error.reason)})
+            for grant in plan.grants:
+                outcome = _named(attempt, runtime, grant)
+                try:
+                    version, signed = self._sealed(attempt.tenant, runtime, grant)
+                except GatewayError as error:
+                    if error.reason is not GatewayReason.SECRET_ABSENT:
+                        raise
+                    absent.append(PathRefusal(grant.path, because(error.reason, "secret")))
+                    outcomes.append(outcome | {"result": "failed", "reason": str(error.reason)})
+                    continue
+                releases.append({"path": grant.path, "version": version, "release": signed})
+                outcomes.append(outcome | {"result": "released", "version": version})
+        except Exception as error:
+            reason = error.reason if isinstance(error, GatewayError) else GatewayReason.INTERNAL
+            failed = {"result": "failed", "reason": str(reason)}
+            self._outcomes(attempt, [_named(attempt, runtime, grant) | failed for grant in plan.grants])
             raise
-        except Exception:
-            self._outcome(attempt, named | {"result": "failed", "reason": str(GatewayReason.INTERNAL)})
-            raise
-        self._outcome(attempt, named | {"result": "released", "version": version})
-        return {"path": grant.path, "version": version, "release": signed}
+        self._outcomes(attempt, outcomes)
+        return HandedOut(releases=tuple(releases), refusals=(*plan.refusals, *absent))
 
     def _sealed(self, tenant: str, runtime: RuntimeData, grant: ReleaseGrant) -> tuple[int, str]:
         """Open, wrap to the attested key, sign. Nothing of it is kept."""
@@ -78,12 +129,13 @@ class Releaser:
         )
         return opened.version, self.keys.sign_jws({"typ": native.TYP}, payload)
 
-    def refuse(self, attempt: Attempt, refusal: PathRefusal) -> None:
-        body = {"attempt": attempt.id, "path": refusal.path, "reason": refusal.why.reason}
-        self.ledger.append(attempt.tenant, "release.refused", body)
+    def _outcomes(self, attempt: Attempt, bodies: Sequence[dict[str, Any]]) -> None:
+        if bodies:
+            self.journal.commit([NewEntry(attempt.tenant, "release.outcome", body) for body in bodies])
 
-    def _outcome(self, attempt: Attempt, body: dict[str, Any]) -> None:
-        self.ledger.append(attempt.tenant, "release.outcome", body)
+
+def refusals_of(decisions: Sequence[Decision]) -> tuple[PathRefusal, ...]:
+    return tuple(PathRefusal(d.path, d.why) for d in decisions if d.why is not None)
 
 
 def decide_paths(
@@ -117,6 +169,10 @@ def _decide(appraisal: Appraisal, tenant: str, path: str) -> Decision:
         return Decision(path=path, appraisal=appraisal, grant=found, why=None)
     why = Why(reason=found.reason, where=found.reason)
     return Decision(path=path, appraisal=appraisal, grant=None, why=why)
+
+
+def _named(attempt: Attempt, runtime: RuntimeData, grant: ReleaseGrant) -> dict[str, Any]:
+    return {"attempt": attempt.id, "path": grant.path, "jkt": runtime.key.thumbprint}
 
 
 def _grounds(grant: ReleaseGrant) -> dict[str, Any]:

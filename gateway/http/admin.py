@@ -102,7 +102,7 @@ def ledger(site: Site, call: Call) -> Reply:
     if call.query.get("scope") == "gateway":
         _require_wide(call, "the gateway's own ledger entries")
     scope = "" if call.query.get("scope") == "gateway" else call.tenant
-    entries = site.gateway.recorder.ledger.tail(scope, limit_of(call, 50, 1000))
+    entries = site.office.ledger.tail(scope, limit_of(call, 50, 1000))
     return json_reply({"entries": list(entries)})
 
 

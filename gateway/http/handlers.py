@@ -78,7 +78,7 @@ def openapi(site: Site, call: Call) -> Reply:
 
 def checkpoint(site: Site, call: Call) -> Reply:
     """Index and head of the ledger: whoever keeps one can show later that nothing before it was changed."""
-    head = site.gateway.recorder.ledger.head()
+    head = site.office.ledger.head()
     return json_reply(
         {"index": None, "head": None} if head is None else {"index": head.index, "head": head.head}
     )
@@ -97,7 +97,7 @@ def readyz(site: Site, call: Call) -> Reply:
     checks: dict[str, Callable[[], object]] = {
         "store": site.office.documents.epoch,
         "keys": lambda: site.gateway.keys.jwks()["keys"][0],
-        "ledger": site.gateway.recorder.ledger.head,
+        "ledger": site.office.ledger.head,
         "policies": lambda: site.gateway.appraiser.book.of(DEFAULT_TENANT),
     }
     found: dict[str, str] = {}

@@ -46,12 +46,11 @@ class SqliteAdministrators:
         return self._database.write(lambda connection: connection.execute(_INSERT, row).rowcount == 1)
 
     def get(self, administrator_id: str) -> StoredAdministrator | None:
-        row = self._database.read(lambda connection: connection.execute(_GET, (administrator_id,)).fetchone())
-        return None if row is None else _administrator(row)
+        rows = self._database.query(_GET, (administrator_id,))
+        return _administrator(rows[0]) if rows else None
 
     def list(self) -> Sequence[StoredAdministrator]:
-        rows = self._database.read(lambda connection: connection.execute(_LIST).fetchall())
-        return tuple(map(_administrator, rows))
+        return tuple(map(_administrator, self._database.query(_LIST)))
 
     def revoke(self, administrator_id: str, at: datetime) -> bool:
         row = (to_micros(at), administrator_id)

@@ -40,43 +40,38 @@ def _appraisal(row: tuple[Any, ...]) -> StoredAppraisal:
     )
 
 
+def insert(connection: Connection, appraisal: StoredAppraisal) -> None:
+    """Inside the caller's transaction. Raises GatewayError(STORE_CONFLICT) when the jti exists, in whatever
+    tenant."""
+    row = (
+        appraisal.jti,
+        appraisal.tenant,
+        to_micros(appraisal.created),
+        to_micros(appraisal.expires),
+        int(appraisal.releasable),
+        appraisal.verdict,
+        appraisal.evidence,
+        appraisal.runtime_data,
+        appraisal.record,
+    )
+    if connection.execute(_INSERT, row).rowcount != 1:
+        raise GatewayError(
+            GatewayReason.STORE_CONFLICT,
+            "this result exists already",
+            where="appraisal",
+            expected="a new jti",
+            found="one that is in the store",
+        )
+
+
 class SqliteAppraisals:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save(self, appraisal: StoredAppraisal) -> None:
-        """Raises GatewayError(STORE_CONFLICT) when the jti exists, in whatever tenant."""
-        row = (
-            appraisal.jti,
-            appraisal.tenant,
-            to_micros(appraisal.created),
-            to_micros(appraisal.expires),
-            int(appraisal.releasable),
-            appraisal.verdict,
-            appraisal.evidence,
-            appraisal.runtime_data,
-            appraisal.record,
-        )
-
-        def insert(connection: Connection) -> None:
-            if connection.execute(_INSERT, row).rowcount != 1:
-                raise GatewayError(
-                    GatewayReason.STORE_CONFLICT,
-                    "this result exists already",
-                    where="appraisal",
-                    expected="a new jti",
-                    found="one that is in the store",
-                )
-
-        self._database.write(insert)
-
     def get(self, tenant: str, jti: str) -> StoredAppraisal | None:
-        row = self._database.read(lambda connection: connection.execute(_GET, (tenant, jti)).fetchone())
-        return None if row is None else _appraisal(row)
+        rows = self._database.query(_GET, (tenant, jti))
+        return _appraisal(rows[0]) if rows else None
 
     def recent(self, tenant: str, limit: int) -> Sequence[StoredAppraisal]:
         """Newest first."""
-        rows = self._database.read(
-            lambda connection: connection.execute(_RECENT, (tenant, max(limit, 0))).fetchall()
-        )
-        return tuple(map(_appraisal, rows))
+        return tuple(map(_appraisal, self._database.query(_RECENT, (tenant, max(limit, 0)))))

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.ports import StoredCollateral
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection
-from gateway.store.counters import increment, read_counter
+from gateway.store.counters import COUNTER, increment, read_counter
 from gateway.store.database import Database
 
 _GENERATION = "collateral-generation"
@@ -70,12 +70,10 @@ class SqliteCollateral:
 
     def generation(self) -> int:
         """Cheap: to see whether what `all` gave is still everything."""
-        return self._database.read(lambda connection: read_counter(connection, _GENERATION)) or 0
+        rows = self._database.query(COUNTER, (_GENERATION,))
+        return int(rows[0][0]) if rows else 0
 
     def held_at(self, moment: datetime) -> Sequence[StoredCollateral]:
         """What `all` gave at that time, for replaying stored evidence."""
         micros = to_micros(moment)
-        rows = self._database.read(
-            lambda connection: connection.execute(_HELD_AT, (micros, micros)).fetchall()
-        )
-        return tuple(map(_collateral, rows))
+        return tuple(map(_collateral, self._database.query(_HELD_AT, (micros, micros))))

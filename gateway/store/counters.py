@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from gateway.store.connection import Connection
 
+COUNTER = "SELECT value FROM counter WHERE tenant = '' AND name = ?"
+
 
 def read_counter(connection: Connection, name: str) -> int | None:
     """None when it was never set."""
-    row = connection.execute("SELECT value FROM counter WHERE tenant = '' AND name = ?", (name,)).fetchone()
+    row = connection.execute(COUNTER, (name,)).fetchone()
     return None if row is None else int(row[0])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gateway.ports import StoredDocument
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection
-from gateway.store.counters import increment, read_counter
+from gateway.store.counters import COUNTER, increment, read_counter
 from gateway.store.database import Database
 
 _EPOCH = "document-epoch"
@@ -43,7 +43,8 @@ class SqliteDocuments:
         return self._database.read(read)
 
     def epoch(self) -> int:
-        return self._database.read(lambda connection: read_counter(connection, _EPOCH)) or 0
+        rows = self._database.query(COUNTER, (_EPOCH,))
+        return int(rows[0][0]) if rows else 0
 
     def activate(self, document: StoredDocument) -> bool:
         """Raises ValueError for a baseline of one tenant, and for another kind without a tenant."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.errors import GatewayError
 from gateway.ledger import chain
-from gateway.ledger.entry import Entry, decode, encode
+from gateway.ledger.entry import Draft, decode, draft, place
 from gateway.ports import Clock, LedgerReceipt, LedgerUnavailable
 from gateway.store.connection import Connection
 from gateway.store.database import Database
@@ -25,39 +25,39 @@ class SqliteLedger:
         self._genesis = chain.genesis(store_id)
 
     def append(self, tenant: str, kind: str, body: Mapping[str, Any]) -> LedgerReceipt:
-        """Raises LedgerUnavailable, and ValueError for what an entry cannot hold (`entry.encode`)."""
-
-        def add(connection: Connection) -> LedgerReceipt:
-            last = connection.execute(_LAST).fetchone()
-            index, before = (0, self._genesis) if last is None else (last[0] + 1, last[1])
-            raw = encode(Entry(index=index, at=self._clock.now(), tenant=tenant, kind=kind, body=body))
-            head = chain.extend(before, raw)
-            connection.execute(_INSERT, (index, tenant, kind, raw, head))
-            return LedgerReceipt(index, head.hex())
-
+        """Raises LedgerUnavailable, and ValueError for what an entry cannot hold (`entry.draft`)."""
+        drafted = draft(tenant, kind, body)
         try:
-            return self._database.write(add)
+            return self._database.write(lambda connection: self.add(connection, (drafted,))[0])
         except GatewayError as error:
             raise LedgerUnavailable(error.found) from None
 
+    def add(self, connection: Connection, drafts: Sequence[Draft]) -> tuple[LedgerReceipt, ...]:
+        """Write entries at the end of the chain, inside the caller's transaction."""
+        last = connection.execute(_LAST).fetchone()
+        start, head = (0, self._genesis) if last is None else (last[0] + 1, last[1])
+        rows, receipts, now = [], [], self._clock.now()
+        for index, drafted in enumerate(drafts, start):
+            raw = place(drafted, index, now)
+            head = chain.extend(head, raw)
+            rows.append((index, drafted.tenant, drafted.kind, raw, head))
+            receipts.append(LedgerReceipt(index, head.hex()))
+        connection.executemany(_INSERT, rows)
+        return tuple(receipts)
+
     def tail(self, tenant: str, limit: int) -> Sequence[Mapping[str, Any]]:
         """The last `limit` entries of one tenant, oldest first: index, at, tenant, kind, body, head."""
-        rows = self._database.read(
-            lambda connection: connection.execute(_TAIL, (tenant, max(limit, 0))).fetchall()
-        )
+        rows = self._database.query(_TAIL, (tenant, max(limit, 0)))
         return tuple(_shown(raw, head) for raw, head in reversed(rows))
 
     def head(self) -> LedgerReceipt | None:
-        row = self._database.read(lambda connection: connection.execute(_LAST).fetchone())
-        return None if row is None else LedgerReceipt(row[0], row[1].hex())
+        rows = self._database.query(_LAST)
+        return LedgerReceipt(rows[0][0], rows[0][1].hex()) if rows else None
 
     def links(self, start: int = 0) -> Iterator[chain.Link]:
         """Every entry from `start` on, in pages: a long ledger does not fill the memory."""
         while True:
-            wanted = (start, _PAGE)
-            rows = self._database.read(
-                lambda connection, wanted=wanted: connection.execute(_PAGE_FROM, wanted).fetchall()  # type: ignore[misc]
-            )
+            rows = self._database.query(_PAGE_FROM, (start, _PAGE))
             for raw, head in rows:
                 yield chain.Link(raw, head)
             if len(rows) < _PAGE:

@@ -6,11 +6,16 @@ from datetime import datetime
 
 from gateway.store.columns import to_micros
 from gateway.store.connection import Connection
-from gateway.store.counters import read_counter, set_counter
+from gateway.store.counters import COUNTER, read_counter, set_counter
 from gateway.store.database import Database
 
 EPOCH = "nonce-epoch"
 _PRUNED = "nonces-pruned-to"
+_CONSUME = f"""
+    INSERT INTO nonce SELECT ?1, ?2, ?3
+    WHERE ?3 > coalesce((SELECT value FROM counter WHERE tenant = '' AND name = '{_PRUNED}'), 0)
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608 - a constant of ours
 
 
 class SqliteNonces:
@@ -22,14 +27,7 @@ class SqliteNonces:
 
     def consume(self, tenant: str, nonce_id: bytes, expires: datetime) -> bool:
         row = (tenant, nonce_id, to_micros(expires))
-
-        def insert(connection: Connection) -> bool:
-            if row[2] <= (read_counter(connection, _PRUNED) or 0):
-                return False
-            done = connection.execute("INSERT INTO nonce VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row)
-            return done.rowcount == 1
-
-        return self._database.write(insert)
+        return self._database.write(lambda connection: connection.execute(_CONSUME, row).rowcount == 1)
 
     def prune(self, now: datetime) -> int:
         limit = to_micros(now)
@@ -42,7 +40,7 @@ class SqliteNonces:
         return self._database.write(forget)
 
     def epoch(self) -> int:
-        value = self._database.read(lambda connection: read_counter(connection, EPOCH))
-        if value is None:
+        rows = self._database.query(COUNTER, (EPOCH,))
+        if not rows:
             raise LookupError("a store always has a nonce epoch")
-        return value
+        return int(rows[0][0])

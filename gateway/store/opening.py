@@ -24,6 +24,7 @@ from gateway.store.connection import Connection, busy, connect, translate, unava
 from gateway.store.counters import read_counter, set_counter
 from gateway.store.database import Database, file_number
 from gateway.store.documents import SqliteDocuments
+from gateway.store.journal import SqliteJournal
 from gateway.store.ledger import SqliteLedger
 from gateway.store.migrations import APPLICATION_ID, migrate
 from gateway.store.nonces import EPOCH, SqliteNonces
@@ -66,6 +67,7 @@ class Store:
         self.collateral = SqliteCollateral(database)
         self.appraisals = SqliteAppraisals(database)
         self.ledger = SqliteLedger(database, identity.store_id, clock)
+        self.journal = SqliteJournal(database, self.ledger)
         self.administrators = SqliteAdministrators(database)
 
     def __repr__(self) -> str:

@@ -66,12 +66,11 @@ class SqliteSecrets:
         return self._database.write(insert)
 
     def latest(self, tenant: str, path: str) -> SealedSecret | None:
-        row = self._database.read(lambda connection: connection.execute(_LATEST, (tenant, path)).fetchone())
-        return None if row is None else _secret(row)
+        rows = self._database.query(_LATEST, (tenant, path))
+        return _secret(rows[0]) if rows else None
 
     def list(self, tenant: str) -> Sequence[SealedSecret]:
-        rows = self._database.read(lambda connection: connection.execute(_LIST, (tenant,)).fetchall())
-        return tuple(_secret(row) for row in rows)
+        return tuple(map(_secret, self._database.query(_LIST, (tenant,))))
 
     def remove(self, tenant: str, path: str) -> bool:
         def forget(connection: Connection) -> bool:

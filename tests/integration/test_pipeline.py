@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from gateway.errors import GatewayError, GatewayReason
 from gateway.guest import public_jwk
 from gateway.http.handlers import Site
 from gateway.http.problem import of as problem_of
-from gateway.ports import LedgerReceipt, LedgerUnavailable
+from gateway.ports import LedgerUnavailable, NewEntry, StoredAppraisal
 from gateway.protocol.native import report_data
 from gateway.refusal import Denied
 from gateway.simulator.guest import SimulatedGuest
@@ -47,28 +47,22 @@ class Clock:
         return self.at
 
 
-class Ledger:
-    """Passes on to a real ledger, except that `broken` kinds cannot be made durable. `kept`: such an entry is
-    written all the same, as when the acknowledgement is lost."""
+class Journal:
+    """Passes on to a real journal, except that what has entries of `broken` kinds cannot be made durable.
+    `kept`: it is written all the same, as when the acknowledgement is lost."""
 
     def __init__(self, inner: Any, broken: set[str], *, kept: bool) -> None:
         self.inner, self.broken, self.kept = inner, broken, kept
-        self.seen: list[str] = []
+        self.seen: list[list[str]] = []
 
-    def append(self, tenant: str, kind: str, body: Mapping[str, Any]) -> LedgerReceipt:
-        self.seen.append(kind)
-        if kind in self.broken:
+    def commit(self, entries: Sequence[NewEntry], appraisal: StoredAppraisal | None = None) -> Any:
+        told = [entry.kind for entry in entries]
+        self.seen.append(told)
+        if not self.broken.isdisjoint(told):
             if self.kept:
-                self.inner.append(tenant, kind, body)
+                self.inner.commit(entries, appraisal)
             raise LedgerUnavailable("the disk is full")
-        receipt: LedgerReceipt = self.inner.append(tenant, kind, body)
-        return receipt
-
-    def tail(self, tenant: str, limit: int) -> Any:
-        return self.inner.tail(tenant, limit)
-
-    def head(self) -> Any:
-        return self.inner.head()
+        return self.inner.commit(entries, appraisal)
 
 
 @pytest.fixture
@@ -92,14 +86,14 @@ def with_clock(site: Site, clock: Clock) -> Site:
     return replace(site, gateway=replace(site.gateway, clock=clock))
 
 
-def with_ledger(site: Site, *broken: str, kept: bool = False) -> tuple[Site, Ledger]:
-    ledger = Ledger(site.gateway.recorder.ledger, set(broken), kept=kept)
+def with_journal(site: Site, *broken: str, kept: bool = False) -> tuple[Site, Journal]:
+    journal = Journal(site.gateway.recorder.journal, set(broken), kept=kept)
     gateway = replace(
         site.gateway,
-        recorder=replace(site.gateway.recorder, ledger=ledger),
-        releaser=replace(site.gateway.releaser, ledger=ledger),
+        recorder=replace(site.gateway.recorder, journal=journal),
+        releaser=replace(site.gateway.releaser, journal=journal),
     )
-    return replace(site, gateway=gateway), ledger
+    return replace(site, gateway=gateway), journal
 
 
 def envelope_of(machine: Any, data: bytes) -> Any:
@@ -131,7 +125,7 @@ def attest_body(
 
 
 def kinds(site: Site) -> list[str]:
-    return [entry["kind"] for entry in site.gateway.recorder.ledger.tail("default", 1000)]
+    return [entry["kind"] for entry in site.office.ledger.tail("default", 1000)]
 
 
 # --- the ledger ----------------------------------------------------------------------------------------
@@ -150,31 +144,106 @@ def test_nothing_leaves_when_the_ledger_cannot_be_written(
         return original(vault, tenant, path)
 
     monkeypatch.setattr(releasing.secrets, "get", get)
-    failing, _ = with_ledger(site, broken, kept=kept)
+    failing, _ = with_journal(site, broken, kept=kept)
     with pytest.raises(LedgerUnavailable) as caught:
         pipeline.attest(failing.gateway, "default", attest_body(failing))
     told = problem_of(caught.value)
     assert (told.status, told.reason) == (503, "ledger.unavailable")
     assert opened == ([PATH] if broken == "release.outcome" else [])
+    written = ["attest.accepted", "release.intent"] if kept or opened else []
+    assert kinds(site)[4:] == written + (["release.outcome"] if kept and opened else [])
+    assert len(site.gateway.appraisals.recent("default", 9)) == (1 if written else 0)
 
 
-def test_intent_is_written_before_the_secret_is_opened(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    order: list[str] = []
-    watched, ledger = with_ledger(site)
+@pytest.mark.parametrize("kept", [False, True], ids=["lost", "kept"])
+@pytest.mark.parametrize("broken", ["release.intent", "release.outcome"])
+def test_nothing_leaves_on_an_ear_when_the_ledger_cannot_be_written(
+    site: Site, broken: str, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ear, opened = token_of(site), []
     original = secrets.get
 
     def get(vault: Any, tenant: str, path: str) -> Any:
-        order.extend(ledger.seen)
+        opened.append(path)
+        return original(vault, tenant, path)
+
+    monkeypatch.setattr(releasing.secrets, "get", get)
+    failing, _ = with_journal(site, broken, kept=kept)
+    with pytest.raises(LedgerUnavailable):
+        pipeline.release(failing.gateway, "default", release_body(ear))
+    assert opened == ([PATH] if broken == "release.outcome" else [])
+    written = ["release.intent"] if kept or opened else []
+    assert kinds(site)[5:] == written + (["release.outcome"] if kept and opened else [])
+
+
+def test_intent_is_written_before_the_secret_is_opened(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[list[str]] = []
+    watched, journal = with_journal(site)
+    original = secrets.get
+
+    def get(vault: Any, tenant: str, path: str) -> Any:
+        order.extend(journal.seen)
         return original(vault, tenant, path)
 
     monkeypatch.setattr(releasing.secrets, "get", get)
     pipeline.attest(watched.gateway, "default", attest_body(watched))
-    assert order == ["attest.accepted", "release.intent"]
-    assert ledger.seen == ["attest.accepted", "release.intent", "release.outcome"]
+    assert order == [["attest.accepted", "release.intent"]]
+    assert journal.seen == [["attest.accepted", "release.intent"], ["release.outcome"]]
+
+
+OTHER = "payments/db/other"
+
+
+def outcomes(site: Site) -> list[tuple[str, str]]:
+    found = [e["body"] for e in site.office.ledger.tail("default", 99) if e["kind"] == "release.outcome"]
+    return [(body["path"], body.get("reason", body["result"])) for body in found]
+
+
+def test_a_path_without_a_secret_is_refused_beside_one_with(site: Site) -> None:
+    reply = pipeline.attest(site.gateway, "default", attest_body(site, release=(OTHER, PATH)))
+    assert [(entry["path"], entry["version"]) for entry in reply["releases"]] == [(PATH, 1)]
+    told = {"path": OTHER, "reason": "release.secret-absent", "where": "secret"}
+    assert reply["refusals"] == [told]
+    assert outcomes(site) == [(OTHER, "release.secret-absent"), (PATH, "released")]
+
+
+def test_a_path_that_fails_takes_the_others_with_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one was wrapped already when the second one failed: it stays here, and the ledger says so."""
+    secrets.put(site.vault, "default", OTHER, SECRET, by="test")
+    original, wrapped = releasing.wrap, []
+
+    def wrap(*given: Any) -> str:
+        if wrapped:
+            raise GatewayError(GatewayReason.KEYS_UNKNOWN, "lost", where="w", expected="a", found="b")
+        wrapped.append(given)
+        return original(*given)
+
+    monkeypatch.setattr(releasing, "wrap", wrap)
+    body = attest_body(site, release=(PATH, OTHER))
+    assert denied(pipeline.attest, site.gateway, "default", body) == "keys.unknown"
+    assert len(wrapped) == 1
+    assert outcomes(site) == [(PATH, "keys.unknown"), (OTHER, "keys.unknown")]
+    assert kinds(site)[-1] == "attest.failed"
+
+
+def test_nothing_is_handed_out_on_a_plan_that_is_not_in_the_ledger(site: Site) -> None:
+    made: list[releasing.Plan] = []
+    original = releasing.Releaser.hand_out
+
+    def hand_out(self: Any, attempt: Any, runtime: Any, plan: Any, receipts: Any) -> Any:
+        made.append(plan)
+        with pytest.raises(AssertionError, match="not in the ledger"):
+            original(self, attempt, runtime, plan, receipts[1:])
+        return original(self, attempt, runtime, plan, receipts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(releasing.Releaser, "hand_out", hand_out)
+        pipeline.attest(site.gateway, "default", attest_body(site))
+    assert [entry.kind for plan in made for entry in plan.entries] == ["release.intent"]
 
 
 def test_a_refusal_that_cannot_be_recorded_is_no_answer(site: Site) -> None:
-    failing, _ = with_ledger(site, "attest.refused")
+    failing, _ = with_journal(site, "attest.refused")
     with pytest.raises(LedgerUnavailable):
         pipeline.attest(failing.gateway, "default", attest_body(failing, aud="https://other.example"))
 
@@ -205,7 +274,7 @@ def test_a_bug_anywhere_is_a_denial(
     assert (told.status, told.reason, told.detail) == (500, "internal.error", None)
     assert b"horse" not in told.reply().body
     assert stage in kinds(site)
-    outcomes = [e for e in site.gateway.recorder.ledger.tail("default", 99) if e["kind"] == "release.outcome"]
+    outcomes = [e for e in site.office.ledger.tail("default", 99) if e["kind"] == "release.outcome"]
     assert [entry["body"]["result"] for entry in outcomes] == (["failed"] if "release" in stage else [])
     assert caplog.records[-1].exc_info is not None
 
@@ -413,14 +482,14 @@ def test_without_a_crl_nothing_is_released(tmp_path: Path) -> None:
 
 
 def test_anonymous_noise_is_counted_and_not_logged(site: Site) -> None:
-    before = site.gateway.recorder.ledger.head()
+    before = site.office.ledger.head()
     body = json.loads(attest_body(site))
     runtime = json.loads(b64.decode_url(body["runtime_data"], "r", limit=9000)) | {"nonce": "n" * 82}
     body["runtime_data"] = b64.encode_url(json.dumps(runtime).encode())
     with pytest.raises(GatewayError):
         pipeline.attest(site.gateway, "default", json.dumps(body).encode())
     pipeline.verify(site.gateway, "default", json.dumps({"evidence": body["evidence"]}).encode())
-    assert site.gateway.recorder.ledger.head() == before
+    assert site.office.ledger.head() == before
     assert "sealgate_ignored_requests_total{" in site.metrics.text({})
 
 

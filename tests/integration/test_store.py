@@ -13,7 +13,14 @@ from typing import Protocol, TypeVar
 import pytest
 
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import SealedSecret, StoredAdministrator, StoredAppraisal, StoredCollateral, StoredDocument
+from gateway.ports import (
+    NewEntry,
+    SealedSecret,
+    StoredAdministrator,
+    StoredAppraisal,
+    StoredCollateral,
+    StoredDocument,
+)
 from gateway.store import Store
 from tests.stores import START, FakeClock, sqlite_store
 
@@ -277,8 +284,8 @@ def appraisal(jti: str = "j1", tenant: str = "acme", minutes: int = 0) -> Stored
 
 
 def test_an_appraisal_is_found_by_its_tenant_only(store: Store) -> None:
-    store.appraisals.save(appraisal())
-    store.appraisals.save(replace(appraisal("j2"), releasable=False))
+    store.journal.commit((), appraisal())
+    store.journal.commit((), replace(appraisal("j2"), releasable=False))
     assert store.appraisals.get("acme", "j1") == appraisal()
     assert store.appraisals.get("acme", "j2") == replace(appraisal("j2"), releasable=False)
     assert store.appraisals.get("other", "j1") is None
@@ -287,9 +294,9 @@ def test_an_appraisal_is_found_by_its_tenant_only(store: Store) -> None:
 
 @pytest.mark.parametrize("tenant", ["acme", "other"])
 def test_a_jti_exists_once(store: Store, tenant: str) -> None:
-    store.appraisals.save(appraisal())
+    store.journal.commit((), appraisal())
     with pytest.raises(GatewayError) as caught:
-        store.appraisals.save(replace(appraisal(tenant=tenant), releasable=False))
+        store.journal.commit((), replace(appraisal(tenant=tenant), releasable=False))
     assert caught.value.reason is GatewayReason.STORE_CONFLICT
     assert store.appraisals.get("acme", "j1") == appraisal()
     assert store.appraisals.get("other", "j1") is None
@@ -302,7 +309,7 @@ def test_recent_appraisals_come_newest_first(store: Store) -> None:
         appraisal("c", minutes=1),
         appraisal("d", "other"),
     ):
-        store.appraisals.save(row)
+        store.journal.commit((), row)
     assert [a.jti for a in store.appraisals.recent("acme", 10)] == ["b", "c", "a"]
     assert [a.jti for a in store.appraisals.recent("acme", 2)] == ["b", "c"]
     assert [len(store.appraisals.recent("acme", limit)) for limit in (0, -1)] == [0, 0]
@@ -363,6 +370,53 @@ def test_threads_append_to_one_chain(store: Store) -> None:
     for several in receipts:
         assert [r.index for r in several] == sorted(r.index for r in several)
     assert store.ledger.verify(receipts[3][10]) == store.ledger.head()
+
+
+# --- the journal ---
+
+
+def entries(*numbers: object) -> list[NewEntry]:
+    return [NewEntry("acme", "test.entry", {"n": number}) for number in numbers]
+
+
+def test_a_commit_writes_the_appraisal_and_its_entries_in_order(store: Store) -> None:
+    before = store.ledger.append("acme", "test.entry", {"n": 0})
+    receipts = store.journal.commit(entries(1, 2, 3), appraisal())
+    assert [receipt.index for receipt in receipts] == [1, 2, 3]
+    assert [e["body"]["n"] for e in store.ledger.tail("acme", 9)] == [0, 1, 2, 3]
+    assert [e["head"] for e in store.ledger.tail("acme", 9)] == [r.head for r in (before, *receipts)]
+    assert store.ledger.verify(before) == store.ledger.head() == receipts[-1]
+    assert store.appraisals.get("acme", "j1") == appraisal()
+
+
+def test_a_commit_of_nothing_writes_nothing(store: Store) -> None:
+    assert store.journal.commit(()) == ()
+    assert store.ledger.head() is None
+
+
+def test_a_commit_that_fails_leaves_nothing(store: Store) -> None:
+    store.journal.commit(entries(0), appraisal())
+    head = store.ledger.head()
+    with pytest.raises(GatewayError) as caught:
+        store.journal.commit(entries(1), replace(appraisal(), verdict="refused"))
+    assert caught.value.reason is GatewayReason.STORE_CONFLICT
+    with pytest.raises(ValueError, match="float"):
+        store.journal.commit(entries(1, 0.5), appraisal("j2"))
+    assert store.ledger.head() == head
+    assert [row.jti for row in store.appraisals.recent("acme", 9)] == ["j1"]
+    assert store.journal.commit(entries(1))[0].index == 1
+
+
+def test_threads_commit_to_one_chain_without_mixing(store: Store) -> None:
+    results = in_threads(
+        8, lambda n: [store.journal.commit(entries(n, n), appraisal(f"{n} {i}")) for i in range(10)]
+    )
+    for several in results:
+        assert all(second.index == first.index + 1 for first, second in several)
+    assert store.ledger.verify(None) == store.ledger.head()
+    numbers = [entry["body"]["n"] for entry in store.ledger.tail("acme", 999)]
+    assert numbers[::2] == numbers[1::2]
+    assert len(store.appraisals.recent("acme", 999)) == 80
 
 
 # --- administrators ---

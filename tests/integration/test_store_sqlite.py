@@ -15,7 +15,7 @@ import pytest
 
 from gateway.errors import GatewayError, GatewayReason
 from gateway.locks import TurnLock, open_lock_file, try_lock
-from gateway.ports import LedgerUnavailable
+from gateway.ports import LedgerUnavailable, NewEntry
 from gateway.store import Store, StoreKind, connection, database, open_store
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.database import MAX_BATCH
@@ -179,7 +179,7 @@ def fill(store: Store) -> None:
     store.ledger.append("acme", "test.entry", {"n": 1})
     store.documents.activate(document())
     store.secrets.put(secret())
-    store.appraisals.save(appraisal())
+    store.journal.commit((), appraisal())
     store.collateral.put(crl(1))
 
 
@@ -345,12 +345,12 @@ def test_a_failure_in_a_shared_transaction_is_the_callers_own(store: Store) -> N
             lambda: store.ledger.append("acme", "test.entry", {"n": 1}).index,
             lambda: store.database.write(fail),
             lambda: store.database.write(lambda c: c.execute("DELETE FROM ledger")),
-            lambda: store.appraisals.save(appraisal()),
-            lambda: store.appraisals.save(appraisal()),
+            lambda: store.journal.commit((), appraisal()),
+            lambda: store.journal.commit((), appraisal()),
             lambda: store.ledger.append("acme", "test.entry", {"n": 2}).index,
         ],
     )
-    assert (results[0], results[5], results[3]) == (0, 1, None)
+    assert (results[0], results[5], results[3]) == (0, 1, ())
     assert isinstance(results[1], ZeroDivisionError)
     assert isinstance(results[2], GatewayError)
     assert isinstance(results[4], GatewayError)
@@ -430,6 +430,22 @@ def test_a_full_disk_stops_the_ledger_and_loses_nothing(store: Store) -> None:
             last = store.ledger.append("acme", "test.entry", {"n": number, "fill": "x" * 1000})
     assert store.ledger.head() == store.ledger.verify(last) == last
     assert store.ledger.append("acme", "test.entry", {}).index == last.index + 1  # there is room again
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_commit_leaves_nothing_of_it(store: Store) -> None:
+    """The appraisal fits, the entries after it do not."""
+    store.ledger.append("acme", "test.entry", {})
+    head = store.ledger.head()
+    store.database.write(
+        lambda c: c.execute(f"PRAGMA max_page_count = {c.execute('PRAGMA page_count').fetchone()[0] + 3}")
+    )
+    large = [NewEntry("acme", "test.entry", {"fill": "x" * 15_000})] * 3
+    with pytest.raises(LedgerUnavailable, match="full"):
+        store.journal.commit(large, appraisal())
+    assert store.ledger.head() == store.ledger.verify(None) == head
+    assert store.appraisals.get("acme", "j1") is None
+    store.journal.commit([NewEntry("acme", "test.entry", {})], appraisal())
+    assert store.appraisals.get("acme", "j1") == appraisal()
 
 
 def test_a_full_disk_spends_no_nonce_it_did_not_record(store: Store) -> None:

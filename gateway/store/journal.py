@@ -1,0 +1,35 @@
+"""`Journal` on SQLite: one operation of `Database.write`, so one transaction and one wait for the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.errors import GatewayError, GatewayReason
+from gateway.ledger.entry import draft
+from gateway.ports import LedgerReceipt, LedgerUnavailable, NewEntry, StoredAppraisal
+from gateway.store import appraisals
+from gateway.store.connection import Connection
+from gateway.store.database import Database
+from gateway.store.ledger import SqliteLedger
+
+
+class SqliteJournal:
+    def __init__(self, database: Database, ledger: SqliteLedger) -> None:
+        self._database, self._ledger = database, ledger
+
+    def commit(
+        self, entries: Sequence[NewEntry], appraisal: StoredAppraisal | None = None
+    ) -> Sequence[LedgerReceipt]:
+        drafts = [draft(entry.tenant, entry.kind, entry.body) for entry in entries]
+
+        def write(connection: Connection) -> Sequence[LedgerReceipt]:
+            if appraisal is not None:
+                appraisals.insert(connection, appraisal)
+            return self._ledger.add(connection, drafts)
+
+        try:
+            return self._database.write(write)
+        except GatewayError as error:
+            if error.reason is GatewayReason.STORE_CONFLICT:
+                raise
+            raise LedgerUnavailable(error.found) from None
