@@ -8,8 +8,8 @@ verified, never found by name alone; what was verified may be remembered, its da
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -34,7 +34,8 @@ T = TypeVar("T", TcbInfo, EnclaveIdentity)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document(Generic[T]):
     """A document whose signature holds. signers: every certificate whose key verifies it (the same key has
-    been certified more than once). label: what it is, for people."""
+    been certified more than once); from `choose`, those that are not revoked. label: what it is, for people.
+    """
 
     value: T
     label: str
@@ -72,17 +73,17 @@ class Collateral:
     identities: Shelf[EnclaveIdentity]
     root_crls: Crls
     pck_crls: Crls
-    signers: tuple[Certificate, ...]
-    """Every certificate that signs one of the verified documents."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """Why there is nothing to use. definite: what was given is wrong, rather than missing or out of date."""
+    """Why there is nothing to use. definite: what was given is wrong, rather than missing or out of date.
+    revoked: the signers of all that was given, when that is why."""
 
     reason: Reason
     found: str
     definite: bool
+    revoked: tuple[Certificate, ...] = ()
 
 
 def resolve(
@@ -119,13 +120,11 @@ def resolve(
     found = _shelve(
         endorsements.qe_identities, identity.parse, "QE identity", signers, lambda found: _not_for(found, tee)
     )
-    used = (*(d.signers for d in tcb_infos.verified), *(d.signers for d in found.verified))
     out = Collateral(
         tcb_infos=tcb_infos,
         identities=found,
         root_crls=_crls(endorsements.crls, root),
         pck_crls=_crls(endorsements.crls, ca) if ca else Crls(verified=(), forged=0, malformed=()),
-        signers=tuple({signer.sha256: signer for some in used for signer in some}.values()),
     )
     # Only what a stranger's certificate cannot multiply: an FMSPC that TCB info exists for, or none at all.
     complete = bool(tcb_infos.verified and out.pck_crls.verified) or (ca is None and fmspc is None)
@@ -134,18 +133,23 @@ def resolve(
     return out
 
 
-def choose(shelf: Shelf[T], missing: Reason, now: datetime) -> Document[T] | Lack:
+def choose(shelf: Shelf[T], root_crls: Crls, missing: Reason, now: datetime) -> Document[T] | Lack:
     """The document that counts at `now`: of the current ones the one with the highest evaluation number, then
-    the latest."""
-    current = [d for d in shelf.verified if d.value.window.contains(now)]
+    the latest. One whose every signer is revoked is left aside: it may be an old one beside a good one.
+    """
+    standing = [d for d in (_standing(d, root_crls, now) for d in shelf.verified) if d.signers]
+    current = [d for d in standing if d.value.window.contains(now)]
     if current:
         return max(current, key=lambda d: (d.value.evaluation_number, d.value.window.issued))
-    if shelf.verified:
-        ended = [d.value.window.next_update for d in shelf.verified if d.value.window.next_update <= now]
+    if standing:
+        ended = [d.value.window.next_update for d in standing if d.value.window.next_update <= now]
         if ended:
             return Lack(Reason.COLLATERAL_EXPIRED, f"nextUpdate {_time(max(ended))}", False)
-        first = min(d.value.window.issued for d in shelf.verified)
+        first = min(d.value.window.issued for d in standing)
         return Lack(Reason.COLLATERAL_NOT_YET_VALID, f"issueDate {_time(first)}", False)
+    if shelf.verified:
+        signers = tuple(signer for d in shelf.verified for signer in d.signers)
+        return Lack(Reason.DCAP_REVOKED, named(signers), True, signers)
     if shelf.forged:
         return Lack(Reason.COLLATERAL_SIGNATURE, f"{shelf.forged} with a wrong signature", True)
     if shelf.unsigned:
@@ -179,6 +183,13 @@ def choose_crl(crls: Crls, missing: Reason, now: datetime) -> Crl | Lack:
 def revoked(crls: Crls, serial: int, now: datetime) -> bool:
     """Whether a CRL that is or was valid lists `serial`. Old lists still tell the truth about entries."""
     return any(serial in c.revoked for c in crls.verified if c.this_update <= now)
+
+
+def named(certificates: Iterable[Certificate]) -> str:
+    """Revoked certificates, for people."""
+    return "revoked: " + ", ".join(
+        dict.fromkeys(f"{c.subject_cn!r} (serial {c.serial:x})" for c in certificates)
+    )
 
 
 def pinned_root(endorsements: Endorsements, pins: frozenset[str]) -> Certificate | None:
@@ -250,6 +261,12 @@ def _verifying(signed: Signed, signers: Sequence[Certificate]) -> Iterator[Certi
             )
         if outcome[signer.spki]:
             yield signer
+
+
+def _standing(document: Document[T], root_crls: Crls, now: datetime) -> Document[T]:
+    """The document with those of its signers that no CRL lists."""
+    left = tuple(s for s in document.signers if not revoked(root_crls, s.serial, now))
+    return document if len(left) == len(document.signers) else replace(document, signers=left)
 
 
 def _not_about(info: TcbInfo, tee: TeeKind, fmspc: bytes | None) -> tuple[Reason, str] | None:

@@ -88,11 +88,12 @@ def examine(quote: Quote, tdx: TdxTcb | None, endorsements: Endorsements, now: d
     out.chain = chain
     out.checks += _chain(found)
     collateral = _collateral(quote, chain, endorsements)
+    info, identity = _choose(collateral, now)
     dates_at = len(out.checks)
-    out.checks.append(_revocation(out, chain, collateral, now))
+    out.checks.append(_revocation(out, chain, collateral, (info, identity), now))
     out.checks += _signatures(out, quote, found)
-    out.checks.append(_tcb_info(out, quote, chain, collateral, now))
-    out.checks += _identity(out, quote, collateral, now)
+    out.checks.append(_tcb_info(out, quote, chain, info))
+    out.checks += _identity(out, quote, identity)
     out.checks.append(_tcb(out, quote, tdx))
     # Dates come before revocation in the vendor's order; which TCB signing certificate counts, only now.
     out.checks.insert(dates_at, _dates(out, found, now))
@@ -180,6 +181,18 @@ def _collateral(quote: Quote, chain: PckChain | None, endorsements: Endorsements
     return shelves.resolve(endorsements, root, ca, quote.kind, fmspc)
 
 
+def _choose(
+    collateral: Collateral | None, now: datetime
+) -> tuple[Document[TcbInfo] | Lack, Document[EnclaveIdentity] | Lack]:
+    if collateral is None:
+        return _NO_ROOT, _NO_ROOT
+    crls = collateral.root_crls
+    return (
+        shelves.choose(collateral.tcb_infos, crls, Reason.DCAP_TCB_INFO_MISSING, now),
+        shelves.choose(collateral.identities, crls, Reason.DCAP_QE_IDENTITY_MISSING, now),
+    )
+
+
 def _dates(out: Examined, found: PckChain | Problem, now: datetime) -> Check:
     if isinstance(found, Problem):
         return q.DATES.unknown("no PCK certificate", found.reason)
@@ -204,8 +217,17 @@ def _validity(cert: Certificate) -> str:
     return f"{cert.subject_cn}: {cert.not_before.isoformat()} to {cert.not_after.isoformat()}"
 
 
-def _revocation(out: Examined, chain: PckChain | None, collateral: Collateral | None, now: datetime) -> Check:
-    """Root CRL over the CA and the TCB signing certificates, PCK CRL over the leaf."""
+def _revocation(
+    out: Examined,
+    chain: PckChain | None,
+    collateral: Collateral | None,
+    chosen: tuple[Document[TcbInfo] | Lack, Document[EnclaveIdentity] | Lack],
+    now: datetime,
+) -> Check:
+    """Root CRL over the CA and the TCB signing certificates, PCK CRL over the leaf.
+
+    Signers of a document that counts are not revoked, or it would not count (`collateral.choose`).
+    """
     if chain is None or chain.ca is None or collateral is None:
         found = "no chain to ask about" if chain is None or chain.ca is None else "no pinned root"
         return q.REVOCATION.unknown(found, Reason.DCAP_ROOT_CRL_MISSING)
@@ -223,14 +245,12 @@ def _revocation(out: Examined, chain: PckChain | None, collateral: Collateral | 
         lacks.append(("PCK CRL", pck_crl))
         if chain.ca.subject_cn in chains.CA_OF:
             out.missing.append(needs.pck_crl(chains.CA_OF[chain.ca.subject_cn]))
-    revoked = [
-        c for c in (chain.ca, *collateral.signers) if shelves.revoked(collateral.root_crls, c.serial, now)
-    ]
+    revoked = [chain.ca] if shelves.revoked(collateral.root_crls, chain.ca.serial, now) else []
+    revoked += (signer for lack in chosen if isinstance(lack, Lack) for signer in lack.revoked)
     if shelves.revoked(collateral.pck_crls, chain.leaf.serial, now):
         revoked.append(chain.leaf)
     if revoked:
-        names = ", ".join(f"{c.subject_cn} (serial {c.serial:x})" for c in revoked)
-        return q.REVOCATION.fails(f"revoked: {names}")
+        return q.REVOCATION.fails(shelves.named(revoked))
     if not lacks:
         return q.REVOCATION.passed
     what, worst = next((item for item in lacks if item[1].definite), lacks[0])
@@ -263,15 +283,10 @@ def _signatures(out: Examined, quote: Quote, found: PckChain | Problem) -> tuple
     return qe, binding, body
 
 
-def _tcb_info(
-    out: Examined, quote: Quote, chain: PckChain | None, collateral: Collateral | None, now: datetime
-) -> Check:
+def _tcb_info(out: Examined, quote: Quote, chain: PckChain | None, chosen: Document[TcbInfo] | Lack) -> Check:
     pck = chain.pck if chain else None
     if pck is None:
         return q.TCB_INFO.unknown("FMSPC unknown without a PCK certificate", Reason.DCAP_PCK_MISSING)
-    chosen: Document[TcbInfo] | Lack = _NO_ROOT
-    if collateral is not None:
-        chosen = shelves.choose(collateral.tcb_infos, Reason.DCAP_TCB_INFO_MISSING, now)
     if isinstance(chosen, Lack):
         out.missing.append(needs.tcb_info(quote.kind, pck.fmspc))
         return _lacking(q.TCB_INFO, f"FMSPC {pck.fmspc.hex().upper()}: {chosen.found}", chosen)
@@ -286,13 +301,8 @@ def _tcb_info(
     return q.TCB_INFO.holds(chosen.label)
 
 
-def _identity(
-    out: Examined, quote: Quote, collateral: Collateral | None, now: datetime
-) -> tuple[Check, Check]:
+def _identity(out: Examined, quote: Quote, chosen: Document[EnclaveIdentity] | Lack) -> tuple[Check, Check]:
     """The document, then whether the QE report is the enclave that it describes."""
-    chosen: Document[EnclaveIdentity] | Lack = _NO_ROOT
-    if collateral is not None:
-        chosen = shelves.choose(collateral.identities, Reason.DCAP_QE_IDENTITY_MISSING, now)
     if isinstance(chosen, Lack):
         out.missing.append(needs.qe_identity(quote.kind))
         return (

@@ -1,0 +1,96 @@
+"""Which documents count, of several: by signer, by platform, and never by what another root says."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import pytest
+
+from gateway.simulator import intelcerts, keys, seeds, x509build
+from tests.unit.verifiers.dcap.support import DATA, DAY, MACHINE, NOW, check, found, verify
+from verifiers.errors import Reason
+from verifiers.model import Endorsements, Outcome, Verdict, Verification
+
+FORMER = seeds.p256("", "a former TCB signing key")
+ROOT = keys.intel_root_certificate()
+
+
+@functools.cache
+def former_certificate(serial: int) -> bytes:
+    """A TCB Signing certificate of the former key, under any serial number."""
+    return x509build.certificate(
+        serial=serial,
+        signer=x509build.Signer(keys.intel_root()),
+        issuer=intelcerts.name(intelcerts.ROOT_NAME),
+        subject=intelcerts.name(intelcerts.TCB_SIGNING_NAME),
+        not_before=NOW - DAY,
+        not_after=NOW + 365 * DAY,
+        key=FORMER.public_key(),
+        extensions=(x509build.basic_constraints(ca=False),),
+    )
+
+
+def with_pool(endorsements: Endorsements, **changed: Any) -> Verification:
+    return verify(MACHINE.quote(DATA), dataclasses.replace(endorsements, **changed))
+
+
+# --- revoked signers -----------------------------------------------------------------------------
+
+OLD = {
+    "tcb_infos": MACHINE.tcb_info(sign_with=FORMER, tcbEvaluationDataNumber=17),
+    "qe_identities": MACHINE.qe_identity(sign_with=FORMER, tcbEvaluationDataNumber=17),
+}
+REVOKED_77 = MACHINE.endorsements(
+    root_crl=MACHINE.root_crl(revoked=[77]),
+    certificates=(former_certificate(77), *MACHINE.tcb_signing_chain()),
+)
+
+
+@pytest.mark.parametrize("kind", ["tcb_infos", "qe_identities"])
+@pytest.mark.parametrize("number", [17, 99], ids=["superseded", "higher"])
+def test_a_document_of_a_revoked_signer_is_left_aside(kind: str, number: int) -> None:
+    """It neither counts nor refuses, as long as somebody else signed another one."""
+    make = MACHINE.tcb_info if kind == "tcb_infos" else MACHINE.qe_identity
+    old = make(sign_with=FORMER, tcbEvaluationDataNumber=number)
+    good = getattr(REVOKED_77, kind)
+    for documents in ((old, *good), (*good, old)):
+        got = with_pool(REVOKED_77, **{kind: documents})
+        assert found(got) == (Verdict.ACCEPTED, None)
+        assert got.used == with_pool(REVOKED_77).used
+
+
+@pytest.mark.parametrize(
+    ("kind", "asks"), [("tcb_infos", "dcap.tcb-info"), ("qe_identities", "dcap.qe-identity-document")]
+)
+def test_every_document_of_a_kind_has_a_revoked_signer(kind: str, asks: str) -> None:
+    got = with_pool(REVOKED_77, **{kind: (OLD[kind],)})
+    assert found(got) == (Verdict.REFUSED, Reason.DCAP_REVOKED)
+    for name in ("dcap.revocation", asks):
+        assert (check(got, name).outcome, check(got, name).reason) == (Outcome.FAILED, Reason.DCAP_REVOKED)
+        assert "'Intel SGX TCB Signing' (serial 4d)" in check(got, name).found
+    assert got.tcb.status is None
+
+
+def test_a_key_certified_again_after_one_certificate_was_revoked() -> None:
+    """The document stands by the certificate that is left, and that one is named."""
+    for serials in ((77, 78), (78, 77)):
+        certificates = (*(former_certificate(serial) for serial in serials), ROOT)
+        got = with_pool(REVOKED_77, certificates=certificates, **{k: (v,) for k, v in OLD.items()})
+        assert found(got) == (Verdict.ACCEPTED, None)
+        left = dataclasses.replace(REVOKED_77, certificates=(former_certificate(78), ROOT))
+        assert got.used == with_pool(left, **{k: (v,) for k, v in OLD.items()}).used
+
+
+def test_a_revoked_signer_of_a_document_about_something_else() -> None:
+    other = MACHINE.tcb_info(sign_with=FORMER, fmspc="00806F050000")
+    got = with_pool(REVOKED_77, tcb_infos=(other, *REVOKED_77.tcb_infos))
+    assert found(got) == (Verdict.ACCEPTED, None)
+
+
+def test_a_signer_revoked_only_later() -> None:
+    later = MACHINE.root_crl(revoked=[77], this_update=NOW + DAY, number=2)
+    endorsements = dataclasses.replace(REVOKED_77, crls=(MACHINE.pck_crl(), MACHINE.root_crl(), later))
+    got = with_pool(endorsements, **{k: (v,) for k, v in OLD.items()})
+    assert found(got) == (Verdict.ACCEPTED, None)
