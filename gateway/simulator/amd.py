@@ -278,5 +278,5 @@ class SnpMachine:
             anchors=anchors,
             certificates=(self.leaf,) if certificates is None else certificates,
             crls=(self.good_crl,) if crls is None else crls,
-            cache=cache or NoCache(),
+            cache=NoCache() if cache is None else cache,
         )

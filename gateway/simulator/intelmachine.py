@@ -252,7 +252,7 @@ class IntelMachine:
             crls=pick("pck_crl", "root_crl"),
             tcb_infos=pick("tcb_info"),
             qe_identities=pick("qe_identity"),
-            cache=cache or NoCache(),
+            cache=NoCache() if cache is None else cache,
         )
 
 
