@@ -60,12 +60,14 @@ def absent(report: SnpReport, judged: Judged) -> tuple[Outcome, str, str, str | 
     if judged.too_many is not None:
         limit = f"give at most {MAX_CERTIFICATES} certificates and {MAX_CRLS} CRLs"
         return FAILED, judged.too_many, Reason.COLLATERAL_MALFORMED, limit
+    found = f"no {'VLEK' if vlek else 'VCEK'} certificate"
     if judged.malformed:
-        # Which of them was the leaf nobody can tell; what was needed cannot be read.
-        return FAILED, judged.malformed[0], Reason.CERTIFICATE_MALFORMED, "give the certificate as DER"
+        # Whether one of them was the leaf nobody can tell.
+        more = f" and {len(judged.malformed) - 1} more" if len(judged.malformed) > 1 else ""
+        found += f"; cannot be read: {judged.malformed[0]}{more}"
     if vlek:
-        return UNKNOWN, "no VLEK certificate", reason, "give the VLEK certificate that the provider hands out"
-    return UNKNOWN, "no VCEK certificate", reason, "give the VCEK certificate of this chip and TCB, from KDS"
+        return UNKNOWN, found, reason, "give the VLEK certificate that the provider hands out"
+    return UNKNOWN, found, reason, "give the VCEK certificate of this chip and TCB, from KDS"
 
 
 def chain(leaf: Leaf | None, report: SnpReport, judged: Judged, anchors: AnchorSet) -> Check:

@@ -3,6 +3,7 @@ can be read and is wrong is a verdict instead."""
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 from datetime import timedelta
@@ -32,6 +33,11 @@ from tests.unit.gateway.cli.world import (
     verify,
     write,
 )  # fmt: skip
+
+
+def b64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
 
 REPORT = snp_files()["report.bin"]
 VCEK = snp_files()["vcek.der"]
@@ -161,6 +167,16 @@ def test_expired_and_not_yet_valid(tmp_path: Path) -> None:
 
 def _far(days: int) -> str:
     return "1990-01-01T00:00:00Z" if days < 0 else "2120-01-01T00:00:00Z"
+
+
+def test_evidence_with_a_certificate_that_cannot_be_read(tmp_path: Path) -> None:
+    """Not a malformed report, and no verdict about it: the right certificate decides."""
+    evidence = {"type": "sev-snp", "report": b64url(REPORT), "certificates": [b64url(VCEK[:-1])]}
+    folder = write(tmp_path, {"e": json.dumps(evidence).encode(), "v": VCEK})
+    ran = verify(folder / "e", "--development", "--json")
+    assert (ran.code, ran.json["reason"], ran.json["authentic"]) == (3, "collateral.vcek-missing", False)
+    ran = verify(folder / "e", "--collateral", folder / "v", "--development", "--json")
+    assert (ran.code, ran.json["authentic"]) == (0, True)
 
 
 PAST = {"this_update": EPOCH - timedelta(days=2), "next_update": EPOCH - timedelta(days=1)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -504,11 +505,31 @@ def test_v2_without_a_leaf_has_no_product_and_no_tcb_claims() -> None:
     assert unknown(found)["snp.tcb-order"] == "snp.product"
 
 
-def test_a_leaf_that_cannot_be_read_when_it_is_needed() -> None:
-    found = run(MILAN, endorsements=MILAN.endorsements(certificates=(MILAN.leaf + b"\0",)))
-    assert found.verdict is Verdict.REFUSED
-    assert first_reason(found.checks) == "collateral.certificate-malformed"
-    assert [need.kind for need in found.missing] == ["amd.vcek", "amd.crl"]
+@pytest.mark.parametrize(
+    ("machine", "kind"),
+    [pytest.param(MILAN, "vcek", id="vcek"), pytest.param(AWS, "vlek", id="vlek")],
+)
+@pytest.mark.parametrize("spoil", [lambda leaf: leaf + b"\0", lambda leaf: leaf[:-1], lambda _: b"junk"])
+def test_a_leaf_that_cannot_be_read_is_as_missing_as_none(
+    machine: SnpMachine, kind: str, spoil: Callable[[bytes], bytes]
+) -> None:
+    """Anybody can put junk beside a report: the answer is to give the leaf, and never that all is well."""
+    found = run(machine, endorsements=machine.endorsements(certificates=(spoil(machine.leaf),)))
+    without = run(machine, endorsements=machine.endorsements(certificates=()))
+    assert found.verdict is Verdict.UNDECIDED
+    assert (found.signature_valid, found.chain_valid) == (False, False)
+    assert unknown(found) == unknown(without)
+    assert set(unknown(found).values()) == {f"collateral.{kind}-missing"}
+    assert text(found, "snp.chain").startswith(
+        f"no {kind.upper()} certificate; cannot be read: certificates[0]"
+    )
+    assert [need.kind for need in found.missing] == [f"amd.{kind}", "amd.crl"]
+
+
+def test_of_many_that_cannot_be_read_the_first_is_shown() -> None:
+    found = run(MILAN, endorsements=MILAN.endorsements(certificates=(b"junk", b"more", b"and more")))
+    assert "certificates[0]" in text(found, "snp.chain")
+    assert text(found, "snp.chain").endswith(" and 2 more")
 
 
 def test_a_certificate_that_cannot_be_read_when_it_is_not_needed() -> None:
