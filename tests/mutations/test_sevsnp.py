@@ -45,6 +45,15 @@ def failed(found: Verification) -> dict[str, str | None]:
     return {check.id: check.code for check in found.checks if check.outcome is Outcome.FAILED}
 
 
+def test_amds_own_issuers_beside_a_leaf_make_no_new_entry() -> None:
+    it, cache = milan(), DictCache()
+    roots_file = vector_bytes(KIND, "milan-v2-vcek-debug/cert_chain.pem")
+    ask, ark = x509.split_pem(roots_file, "roots", limit=2)
+    for given in ((it.leaf,), (it.leaf, ask, ark), (ark, it.leaf), (ark, ask, it.leaf)):
+        assert it.verify(certificates=given, cache=cache).verdict is Verdict.ACCEPTED
+    assert (len(cache.entries), cache.hits) == (1, 3)
+
+
 def test_the_manifest_lists_what_is_tested_here() -> None:
     """22 mutations; two of Azure's wrapper are the carriers', one is policy's."""
     assert len(load_manifest(KIND)["mutations"]) == 22

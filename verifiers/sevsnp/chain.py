@@ -2,7 +2,8 @@
 
 What must stay true: trust comes from `roots` alone. A leaf's issuer is the pinned ASK or ASVK that it
 names and that signed it; ASK, ASVK and ARK certificates that come along add nothing and are only compared.
-Nothing here depends on a report or on the time, so the result may be remembered (`ChainCache`).
+Nothing here depends on a report or on the time, so the result may be remembered (`ChainCache`): only where
+all that was given is AMD's own, or else anybody could fill the cache with what they make up.
 
 Sources: AMD 57230, chapters 2 and 3; RFC 5280, sections 5 and 6.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -37,6 +38,7 @@ _BY_CN: dict[str, tuple[Anchor, ...]] = {
 _ARK_BY_SUBJECT: dict[bytes, tuple[Anchor, ...]] = {
     anchor.subject: _BY_CN[anchor.cn] for anchor in roots.ALL if anchor.role is Role.ARK
 }
+_PINNED = frozenset(anchor.cert_sha256 for anchor in roots.ALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,18 +77,27 @@ class Judged:
     """Everything given, read and judged once.
 
     malformed: why certificates could not be read. foreign: certificates with the name of an AMD issuer that
-    are not AMD's. lists: CRLs with the ARK that signed them. forged: Names in DER of ARKs in whose name an
-    unsigned CRL speaks. malformed_crls: why. too_many: set when something was over its limit; then nothing
-    was read.
+    are not AMD's. others: number of certificates with any other name. lists: CRLs with the ARK that signed
+    them. forged: Names in DER of ARKs in whose name an unsigned CRL speaks. malformed_crls: why. too_many: set
+    when something was over its limit; then nothing was read.
     """
 
     leaves: tuple[Leaf, ...] = ()
     malformed: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    others: int = 0
     lists: tuple[tuple[Crl, Anchor], ...] = ()
     forged: frozenset[bytes] = frozenset()
     malformed_crls: tuple[str, ...] = ()
     too_many: str | None = None
+
+    def worth_remembering(self, anchors: AnchorSet) -> bool:
+        """True when there are leaves, all trusted, and nothing that somebody else than AMD can make."""
+        return (
+            bool(self.leaves)
+            and all(leaf.trusted_under(anchors) for leaf in self.leaves)
+            and not (self.malformed or self.foreign or self.others or self.forged or self.malformed_crls)
+        )
 
 
 def judged(endorsements: Endorsements) -> Judged:
@@ -94,18 +105,30 @@ def judged(endorsements: Endorsements) -> Judged:
     given, lists = endorsements.certificates, endorsements.crls
     if len(given) > MAX_CERTIFICATES or len(lists) > MAX_CRLS:
         return Judged(too_many=f"{len(given)} certificates, {len(lists)} CRLs")
+    digests = [hashlib.sha256(raw).hexdigest() for raw in given]
+    # Neither order nor AMD's issuers change what is found, so neither makes another entry.
+    leaves = sorted(set(digests) - _PINNED)
     key = (
         "snp-chain",
-        tuple(hashlib.sha256(raw).digest() for raw in given),
-        tuple(hashlib.sha256(raw).digest() for raw in lists),
+        tuple(leaves),
+        tuple(hashlib.sha256(raw).hexdigest() for raw in lists),
         endorsements.anchors,
     )
     known = endorsements.cache.get(key)
     if isinstance(known, Judged):
-        return known
+        return _in_order(known, digests)
     result = _judge(given, lists)
-    endorsements.cache.put(key, result)
+    if len(set(digests)) == len(digests) and result.worth_remembering(endorsements.anchors):
+        endorsements.cache.put(key, result)
     return result
+
+
+def _in_order(known: Judged, digests: list[str]) -> Judged:
+    """With the leaves in the order in which they were given this time: of equals the first counts."""
+    if len(known.leaves) < 2:
+        return known
+    leaves = sorted(known.leaves, key=lambda leaf: digests.index(leaf.certificate.sha256))
+    return replace(known, leaves=tuple(leaves))
 
 
 def issuer_of(cert: Certificate, anchors: Iterable[Anchor]) -> Anchor | None:
@@ -182,6 +205,7 @@ def _judge(given: tuple[bytes, ...], lists: tuple[bytes, ...]) -> Judged:
     leaves: list[Leaf] = []
     malformed: list[str] = []
     foreign: list[str] = []
+    others = 0
     for index, raw in enumerate(given):
         try:
             cert = x509.parse(raw, f"certificates[{index}]")
@@ -190,13 +214,16 @@ def _judge(given: tuple[bytes, ...], lists: tuple[bytes, ...]) -> Judged:
             continue
         if cert.subject_cn in _LEAF_CN:
             leaves.append(_leaf(cert))
-        elif cert.subject_cn in _BY_CN and not _is_pinned(cert):
+        elif cert.subject_cn not in _BY_CN:
+            others += 1
+        elif not _is_pinned(cert):
             foreign.append(f"certificates[{index}] is named {cert.subject_cn} and is not AMD's")
     trusted, forged, malformed_crls = _crls(lists)
     return Judged(
         leaves=tuple(leaves),
         malformed=tuple(malformed),
         foreign=tuple(foreign),
+        others=others,
         lists=trusted,
         forged=forged,
         malformed_crls=malformed_crls,

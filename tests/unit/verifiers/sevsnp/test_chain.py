@@ -56,7 +56,6 @@ def test_a_cache_does_not_carry_trust_from_one_anchor_set_to_the_other() -> None
     assert run(MILAN, cache=cache).authentic
     assert not run(MILAN, cache=cache, anchors=AnchorSet.VENDOR).chain_valid
     assert cache.hits == 0
-    assert len(cache.entries) == 2
 
 
 # --- signatures and names ------------------------------------------------------------------------------
@@ -510,14 +509,53 @@ def test_every_input_is_in_the_key() -> None:
     for given in (
         {},
         {"certificates": (MILAN.leaf, MILAN.ask())},
-        {"certificates": (MILAN.ask(), MILAN.leaf)},
+        {"certificates": (MILAN.leaf, OTHER_CHIP.leaf)},
+        {"certificates": (OTHER_CHIP.leaf,)},
         {"crls": ()},
         {"crls": (MILAN.crl(number=2),)},
-        {"certificates": (), "crls": (MILAN.leaf,)},
     ):
         run(MILAN, cache=cache, **given)
     assert len(cache.entries) == 6
     assert cache.hits == 0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"certificates": ()}, id="no-leaf"),
+        pytest.param({"certificates": (MILAN.ask(),)}, id="an-issuer-alone"),
+        pytest.param({"certificates": (MILAN.vcek(sign_with=STRANGER),)}, id="a-forged-leaf"),
+        pytest.param({"certificates": (MILAN.leaf, MILAN.vcek(sign_with=STRANGER))}, id="with-a-forged-leaf"),
+        pytest.param({"certificates": (MILAN.leaf, b"junk")}, id="with-junk"),
+        pytest.param(
+            {
+                "certificates": (
+                    MILAN.leaf,
+                    MILAN.vcek(common_name="SEV-Milan", issued_by="ARK-Milan", sign_with=STRANGER),
+                )
+            },
+            id="with-a-false-issuer",
+        ),
+        pytest.param({"certificates": (MILAN.leaf, MILAN.vcek(common_name="Acme"))}, id="with-a-stranger"),
+        pytest.param({"certificates": (MILAN.leaf, MILAN.leaf)}, id="twice"),
+        pytest.param({"crls": (b"junk", MILAN.good_crl)}, id="with-a-list-that-cannot-be-read"),
+        pytest.param({"anchors": AnchorSet.VENDOR}, id="simulated-where-it-does-not-count"),
+    ],
+)
+def test_what_anybody_can_send_is_not_remembered(given: dict[str, Any]) -> None:
+    """Otherwise strangers could push out the chains of honest guests, one made-up certificate at a time."""
+    cache = DictCache()
+    assert run(MILAN, cache=cache, **given).checks == run(MILAN, **given).checks
+    assert cache.entries == {}
+
+
+def test_the_order_of_certificates_makes_no_new_entry_and_no_new_result() -> None:
+    cache, third = DictCache(), SnpMachine(product="Milan", seed="a third machine")
+    for given in ((OTHER_CHIP.leaf, third.leaf), (third.leaf, OTHER_CHIP.leaf)):
+        for _ in range(2):
+            found = run(MILAN, certificates=given, cache=cache)
+            assert found.checks == run(MILAN, certificates=given).checks
+    assert (len(cache.entries), cache.hits) == (1, 3)
 
 
 def test_judging_does_not_depend_on_the_report() -> None:
