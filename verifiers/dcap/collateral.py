@@ -91,11 +91,12 @@ def resolve(
     root: Certificate,
     ca: Certificate | None,
     tee: TeeKind,
-    fmspc: bytes | None,
+    platform: tuple[bytes, bytes] | None,
 ) -> Collateral:
     """Sort and verify everything that was given, without looking at any date.
 
-    root: pinned. ca: the PCK CA, issued by it, or None when there is none to trust. fmspc: None when unknown.
+    root: pinned. ca: the PCK CA, issued by it, or None when there is none to trust. platform: FMSPC
+    and PCEID, or None when unknown.
     """
     key = (
         "dcap.collateral",
@@ -103,7 +104,7 @@ def resolve(
         root.sha256,
         ca.sha256 if ca else None,
         tee.value,
-        fmspc,
+        platform,
         _digest(endorsements),
     )
     cached = endorsements.cache.get(key)
@@ -115,7 +116,7 @@ def resolve(
         tcbinfo.parse,
         "TCB info",
         signers,
-        lambda info: _not_about(info, tee, fmspc),
+        lambda info: _not_about(info, tee, platform),
     )
     found = _shelve(
         endorsements.qe_identities, identity.parse, "QE identity", signers, lambda found: _not_for(found, tee)
@@ -126,8 +127,8 @@ def resolve(
         root_crls=_crls(endorsements.crls, root),
         pck_crls=_crls(endorsements.crls, ca) if ca else Crls(verified=(), forged=0, malformed=()),
     )
-    # Only what a stranger's certificate cannot multiply: an FMSPC that TCB info exists for, or none at all.
-    complete = bool(tcb_infos.verified and out.pck_crls.verified) or (ca is None and fmspc is None)
+    # Only what a stranger's certificate cannot multiply: a platform that TCB info exists for, or none at all.
+    complete = bool(tcb_infos.verified and out.pck_crls.verified) or (ca is None and platform is None)
     if complete and found.verified and out.root_crls.verified:
         endorsements.cache.put(key, out)
     return out
@@ -269,11 +270,15 @@ def _standing(document: Document[T], root_crls: Crls, now: datetime) -> Document
     return document if len(left) == len(document.signers) else replace(document, signers=left)
 
 
-def _not_about(info: TcbInfo, tee: TeeKind, fmspc: bytes | None) -> tuple[Reason, str] | None:
-    text = f"{info.tee.value.upper()} {info.fmspc.hex().upper()}"
+def _not_about(
+    info: TcbInfo, tee: TeeKind, platform: tuple[bytes, bytes] | None
+) -> tuple[Reason, str] | None:
+    text = f"{info.tee.value.upper()} {info.fmspc.hex().upper()}, PCEID {info.pce_id.hex()}"
     if info.tee is not tee:
         return Reason.DCAP_WRONG_TEE, text
-    return None if info.fmspc == fmspc else (Reason.DCAP_FMSPC_MISMATCH, text)
+    if platform is None or info.fmspc != platform[0]:
+        return Reason.DCAP_FMSPC_MISMATCH, text
+    return None if info.pce_id == platform[1] else (Reason.DCAP_PCEID_MISMATCH, text)
 
 
 def _not_for(found: EnclaveIdentity, tee: TeeKind) -> tuple[Reason, str] | None:

@@ -177,8 +177,8 @@ def _collateral(quote: Quote, chain: PckChain | None, endorsements: Endorsements
     if root is None:
         return None
     ca = chain.ca if chain and chain.ca_trusted else None
-    fmspc = chain.pck.fmspc if chain and chain.pck else None
-    return shelves.resolve(endorsements, root, ca, quote.kind, fmspc)
+    platform = (chain.pck.fmspc, chain.pck.pce_id) if chain and chain.pck else None
+    return shelves.resolve(endorsements, root, ca, quote.kind, platform)
 
 
 def _choose(
@@ -289,12 +289,8 @@ def _tcb_info(out: Examined, quote: Quote, chain: PckChain | None, chosen: Docum
         return q.TCB_INFO.unknown("FMSPC unknown without a PCK certificate", Reason.DCAP_PCK_MISSING)
     if isinstance(chosen, Lack):
         out.missing.append(needs.tcb_info(quote.kind, pck.fmspc))
-        return _lacking(q.TCB_INFO, f"FMSPC {pck.fmspc.hex().upper()}: {chosen.found}", chosen)
-    if chosen.value.pce_id != pck.pce_id:
-        return q.TCB_INFO.fails(
-            f"PCEID {chosen.value.pce_id.hex()}, the platform has {pck.pce_id.hex()}",
-            Reason.DCAP_PCEID_MISMATCH,
-        )
+        asked = f"FMSPC {pck.fmspc.hex().upper()}, PCEID {pck.pce_id.hex()}"
+        return _lacking(q.TCB_INFO, f"{asked}: {chosen.found}", chosen)
     out.tcb_info = chosen
     out.used["tcb_info"] = chosen.sha256
     out.ends.append(chosen.value.window.next_update)

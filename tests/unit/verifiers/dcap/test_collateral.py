@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.simulator import intelcerts, keys, seeds, x509build
+from gateway.simulator.intel import TdxMachine
 from tests.unit.verifiers.dcap.support import DATA, DAY, MACHINE, NOW, check, found, verify
+from tests.vectors.tdx_vectors import Cache
 from verifiers.errors import Reason
 from verifiers.model import Endorsements, Outcome, Verdict, Verification
 
@@ -94,3 +96,30 @@ def test_a_signer_revoked_only_later() -> None:
     endorsements = dataclasses.replace(REVOKED_77, crls=(MACHINE.pck_crl(), MACHINE.root_crl(), later))
     got = with_pool(endorsements, **{k: (v,) for k, v in OLD.items()})
     assert found(got) == (Verdict.ACCEPTED, None)
+
+
+# --- two platforms of one FMSPC ------------------------------------------------------------------
+
+PCE_1 = TdxMachine(pce_id=b"\1\0")
+
+
+def test_of_two_pceids_each_platform_has_its_own_tcb_info() -> None:
+    """One pool, one cache, either order: neither document gets in the way of the other's platform."""
+    infos = (
+        MACHINE.tcb_info(tcbEvaluationDataNumber=30),
+        PCE_1.tcb_info(tcbEvaluationDataNumber=31),
+    )
+    for given in (infos, infos[::-1]):
+        pool = dataclasses.replace(MACHINE.endorsements(cache=Cache()), tcb_infos=given)
+        for machine, number in ((MACHINE, 30), (PCE_1, 31), (MACHINE, 30)):
+            got = verify(machine.quote(DATA), pool)
+            assert found(got) == (Verdict.ACCEPTED, None)
+            assert got.claims["tdx.tcb.evaluation_number"] == number
+
+
+def test_a_tcb_info_of_another_pceid_alone() -> None:
+    got = with_pool(MACHINE.endorsements(), tcb_infos=(PCE_1.tcb_info(),))
+    assert found(got) == (Verdict.REFUSED, Reason.DCAP_PCEID_MISMATCH)
+    assert "PCEID 0100" in check(got, "dcap.tcb-info").found
+    assert "PCEID 0000" in check(got, "dcap.tcb-info").found
+    assert got.missing
