@@ -112,11 +112,12 @@ def appraise(
 
     references: the active sets, one of each name. required: questions whose missing answer makes the
     verdict undecided; others are listed under `unchecked`. profile: the protocol that bound the evidence.
-    Total: bad evidence is a verdict. Raises ValueError for a `now` that is not UTC or two sets of a name.
+    Total: bad evidence is a verdict. Raises ValueError for a `now` that is not UTC, for two sets of
+    a name, and for a set that is not the one of its name that the policy was compiled with.
     """
     if now.tzinfo is None or now.utcoffset() != UTC.utcoffset(None):
         raise ValueError("now must be an aware UTC datetime")
-    sets = _by_name(references)
+    sets = _by_name(references, policy)
     program = policy.programs[verification.evidence.kind]
     facts = Facts(kind=verification.evidence.kind, claims=verification.claims, sets=sets, now=now)
     authentic = verification.authentic
@@ -159,11 +160,13 @@ def appraise(
     )
 
 
-def _by_name(references: Iterable[ReferenceSet]) -> dict[str, ReferenceSet]:
+def _by_name(references: Iterable[ReferenceSet], policy: Policy) -> dict[str, ReferenceSet]:
     sets: dict[str, ReferenceSet] = {}
     for found in references:
         if found.name in sets:
             raise ValueError(f"two reference sets are called {found.name}")
+        if policy.references.get(found.name, found.digest) != found.digest:
+            raise ValueError(f"the policy was compiled with another reference set {found.name}")
         sets[found.name] = found
     return sets
 

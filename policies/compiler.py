@@ -77,11 +77,15 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Made by `compile` and `platform_only`. release: None when only the platform is judged."""
+    """Made by `compile` and `platform_only`. release: None when only the platform is judged.
+
+    references: digests of the sets that were looked at, by name; `appraise` takes no others of these names.
+    """
 
     baselines: tuple[Baseline, ...]
     release: ReleasePolicy | None
     programs: Mapping[TeeKind, Program]
+    references: Mapping[str, str]
 
 
 def platform_only(baselines: Iterable[Baseline]) -> Policy:
@@ -118,7 +122,12 @@ def compile(
         _check_rules(release, sets, problems)
         _check_risks(release, programs, problems)
     problems.check()
-    return Policy(baselines=given, release=release, programs=MappingProxyType(programs))
+    return Policy(
+        baselines=given,
+        release=release,
+        programs=MappingProxyType(programs),
+        references=MappingProxyType({name: found.digest for name, found in sets.items()}),
+    )
 
 
 D = TypeVar("D", Baseline, ReferenceSet)

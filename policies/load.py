@@ -9,10 +9,10 @@ A file may hold several documents, separated by `---`. Whether documents fit tog
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from policies import baseline_document, reference_document, release_document, scalars, strictyaml
-from policies.errors import PolicyErrors, Problems, did_you_mean, quote
+from policies.errors import Place, PolicyErrors, Problems, did_you_mean, quote
 from policies.model import Document
 from policies.reading import Context
 from policies.strictyaml import MAX_BYTES, Map, Node
@@ -37,11 +37,25 @@ def load(
     problems = Problems()
     context = Context(problems, Vocabulary.of(claims))
     documents = [_document(node, context) for node in strictyaml.parse(raw, name, max_bytes=max_bytes)]
+    _distinct(documents, problems)
     problems.check()
     found = tuple(document for document in documents if document is not None)
     if len(found) != len(documents):
         raise AssertionError("a document was refused without a reason")
     return found
+
+
+def _distinct(documents: Iterable[Document | None], problems: Problems) -> None:
+    """One file says one thing about a document: two versions of it have to be two files."""
+    seen: set[tuple[type[Document], str]] = set()
+    for document in documents:
+        if document is None:
+            continue
+        key = (type(document), document.name)
+        if key in seen:
+            place = Place(document.source, 1, 1)
+            problems.add("duplicate-document", place, f"this file holds {document.name} twice")
+        seen.add(key)
 
 
 def _document(node: Node, context: Context) -> Document | None:

@@ -7,7 +7,7 @@ import pytest
 from policies import compiler
 from policies.appraise import Appraisal, appraise
 from policies.errors import Problems
-from policies.model import ALL_REQUIREMENTS, Profile, Requirement
+from policies.model import ALL_REQUIREMENTS, Profile, ReferenceSet, Requirement
 from policies.vocabulary import Vocabulary
 from tests.unit.policies.support import (
     BUNDLES,
@@ -334,3 +334,37 @@ def test_suggestions_are_looked_for_no_longer_than_problems_are_kept(
     wrong = "".join(f"    snp.measuremen{number}: x\n" for number in range(500))
     found = errors_of(lambda: documents(head + "entries:\n  - id: x\n" + wrong))
     assert (len(found), len(calls)) == (Problems.LIMIT, Problems.LIMIT)
+
+
+# --- documents that are not those that were checked ------------------------------------------------
+
+
+def test_a_file_holds_a_document_once() -> None:
+    other = changed(changed(RELEASE, "version: 12", "version: 13"), "payments/db/password", "payments/db/key")
+    assert [c for c, _ in errors_of(lambda: documents(RELEASE + "---\n" + other))] == [
+        "policy.duplicate-document"
+    ]
+    assert len(documents(GUESTS + "---\n" + PODS)) == 2
+
+
+def test_a_policy_is_not_applied_to_sets_that_it_was_not_compiled_with() -> None:
+    """What a rule pins was read from the entries: with others it may pin less."""
+    sets = references(GUESTS, PODS)
+    policy = compiler.compile(documents(AMD) + documents(TDX), sets, release())  # type: ignore[arg-type]
+    partial = references(changed(GUESTS, f"    tdx.rtmr2: sha384:{'04' * 48}\n", ""), PODS)
+
+    def run(given: tuple[ReferenceSet, ...]) -> Verdict:
+        found = appraise(
+            verification(TeeKind.TDX),
+            given,
+            policy,
+            NOW,
+            required=ALL_REQUIREMENTS,
+            profile=Profile.NATIVE,
+        )
+        return found.verdict
+
+    assert run(sets) is Verdict.ACCEPTED
+    assert run(()) is Verdict.UNDECIDED
+    with pytest.raises(ValueError, match="db-guests"):
+        run(partial)

@@ -41,6 +41,7 @@ def b64url(raw: bytes) -> str:
 
 REPORT = snp_files()["report.bin"]
 VCEK = snp_files()["vcek.der"]
+RELEASE = POLICY.split("---\n")[2]
 
 
 def malformed(ran: Ran, reason: str) -> None:
@@ -301,8 +302,13 @@ def test_an_unknown_command_is_one_line() -> None:
         pytest.param("a: 1\na: 2\n", ":2:1: ", id="duplicate-key"),
         pytest.param("sealgate: nonsense/1\n", ":1:11: ", id="unknown-document"),
         pytest.param(POLICY.replace("snp.vmpl", "snp.vmpll"), "snp.vmpl", id="unknown-claim"),
-        pytest.param(POLICY + "---\n" + POLICY.split("---\n")[2], "expected one release policy", id="two"),
-        pytest.param(POLICY.split("---\n")[2], "guests", id="sets-missing"),
+        pytest.param(POLICY + "---\n" + RELEASE, "holds db twice", id="twice"),
+        pytest.param(
+            POLICY + "---\n" + RELEASE.replace("name: db\n", "name: other\n"),
+            "expected one release policy",
+            id="two",
+        ),
+        pytest.param(RELEASE, "guests", id="sets-missing"),
     ],
 )
 def test_policies_that_cannot_be_used(tmp_path: Path, text: str, says: str) -> None:
