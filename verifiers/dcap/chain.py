@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -27,7 +28,7 @@ ROOT_CN = "Intel SGX Root CA"
 LEAF_CN = "Intel SGX PCK Certificate"
 CA_OF = {"Intel SGX PCK Platform CA": "platform", "Intel SGX PCK Processor CA": "processor"}
 MAX_CANDIDATES = 16
-"""PCK certificates tried when the quote brings none."""
+"""PCK certificates, and CA certificates for each, tried when the quote brings none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,13 @@ class PckChain:
         return tuple(c for c in (self.leaf, self.ca, self.root) if c is not None)
 
 
-def find(quote: Quote, endorsements: Endorsements) -> PckChain | Problem:
+def find(quote: Quote, endorsements: Endorsements, now: datetime) -> PckChain | Problem:
     """The chain of the PCK that certified this quote's QE: from the quote (certification data type 5), else
-    from the endorsements. A Problem means that there is no leaf to look at."""
+    from the endorsements, and `now` only says which is preferred of several. A Problem means that there is no
+    leaf to look at."""
     data = quote.signature_data
     if data.certification_type != PCK_CHAIN:
-        return _from_endorsements(quote, endorsements)
+        return _from_endorsements(quote, endorsements, now)
     digest = hashlib.sha256(data.certification_data).digest()
     key = ("dcap.pck-chain", endorsements.anchors.value, digest)
     cached = endorsements.cache.get(key)
@@ -123,10 +125,10 @@ def _from_quote(data: bytes, anchors: AnchorSet) -> PckChain | Problem:
     return _judge(leaves[0], others[0] if len(others) == 1 else None, root, anchors, problem)
 
 
-def _from_endorsements(quote: Quote, endorsements: Endorsements) -> PckChain | Problem:
+def _from_endorsements(quote: Quote, endorsements: Endorsements, now: datetime) -> PckChain | Problem:
     """Certification data without a chain: the PCK must have come along and have signed the QE report."""
     data = quote.signature_data
-    pool, _ = _parse_all(endorsements.certificates)
+    pool, _ = _parse_all(tuple(dict.fromkeys(endorsements.certificates)))
     leaves = [c for c in pool if pck_extension.EXTENSION in c.extensions][:MAX_CANDIDATES]
     if data.certification_type == PCK_LEAF:
         try:
@@ -140,11 +142,26 @@ def _from_endorsements(quote: Quote, endorsements: Endorsements) -> PckChain | P
             Reason.DCAP_PCK_MISSING,
             f"certification data type {data.certification_type}, and no PCK certificate that fits",
         )
-    leaf, pins = leaves[0], roots.PINS[endorsements.anchors]
-    cas = [c for c in pool if c.subject == leaf.issuer and x509.issued_by(leaf, c.public_key)]
+    chains = [
+        _judge(leaf, ca, root, endorsements.anchors, None)
+        for leaf in leaves
+        for ca, root in _issuers(leaf, pool, roots.PINS[endorsements.anchors])
+    ]
+    # The same keys may have been certified more than once: one bad certificate must not hide a good one.
+    return max(
+        chains, key=lambda c: (c.problem is None, not c.names, all(x.valid_at(now) for x in c.certificates))
+    )
+
+
+def _issuers(
+    leaf: Certificate, pool: Sequence[Certificate], pins: frozenset[str]
+) -> list[tuple[Certificate | None, Certificate | None]]:
+    """Every CA whose key signed `leaf`, with the root that signed the CA; a CA alone when none has a root."""
+    named = [c for c in pool if c.subject == leaf.issuer][:MAX_CANDIDATES]
+    cas = [c for c in named if x509.issued_by(leaf, c.public_key)]
     known = [c for c in pool if c.sha256 in pins or c.sha256 == roots.SIMULATED]
-    root = next((r for r in known for ca in cas if x509.issued_by(ca, r.public_key)), None)
-    return _judge(leaf, cas[0] if cas else None, root, endorsements.anchors, None)
+    pairs = [(ca, root) for ca in cas for root in known if x509.issued_by(ca, root.public_key)]
+    return [*pairs] or [(cas[0] if cas else None, None)]
 
 
 def signed_qe_report(quote: Quote, leaf: Certificate) -> bool:

@@ -83,7 +83,7 @@ def examine(quote: Quote, tdx: TdxTcb | None, endorsements: Endorsements, now: d
     """Steps 1 to 12. tdx: what the TD report says about its TCB; None for SGX."""
     out = Examined()
     out.checks.append(_header(quote))
-    found = chains.find(quote, endorsements)
+    found = chains.find(quote, endorsements, now)
     chain = found if isinstance(found, PckChain) else None
     out.chain = chain
     out.checks += _chain(found)

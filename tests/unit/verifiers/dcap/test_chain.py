@@ -1,0 +1,97 @@
+"""The PCK chain: which certificates are chosen, who may issue a PCK, and what is said about them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway.simulator import intelcerts, keys, x509build
+from gateway.simulator.intel import Signing
+from gateway.simulator.x509build import CRL_SIGN, KEY_CERT_SIGN
+from tests.unit.verifiers.dcap.support import (
+    DATA,
+    DAY,
+    MACHINE,
+    NOW,
+    STRANGER,
+    found,
+    verify,
+)
+from verifiers.errors import Reason
+from verifiers.model import AnchorSet, Verdict, Verification
+
+LEAF, CA, ROOT = MACHINE.pck_chain
+PLATFORM = intelcerts.CA_NAMES["platform"]
+
+
+def issuer(
+    *,
+    common_name: str = PLATFORM,
+    key: ec.EllipticCurvePrivateKey | None = None,
+    signer: ec.EllipticCurvePrivateKey | None = None,
+    usage: int = KEY_CERT_SIGN | CRL_SIGN,
+    is_ca: bool = True,
+    path_length: int | None = 0,
+    not_before: datetime = NOW - DAY,
+    not_after: datetime = NOW + 365 * DAY,
+) -> bytes:
+    """A certificate under the simulator's root with the Platform CA's key, or as said."""
+    return x509build.certificate(
+        serial=41,
+        signer=x509build.Signer(signer or keys.intel_root()),
+        issuer=intelcerts.name(intelcerts.ROOT_NAME),
+        subject=intelcerts.name(common_name),
+        not_before=not_before,
+        not_after=not_after,
+        key=(key or intelcerts.ca_key("platform")).public_key(),
+        extensions=(
+            x509build.key_usage(usage),
+            x509build.basic_constraints(ca=is_ca, path_length=path_length),
+        ),
+    )
+
+
+# --- chosen from what came along -----------------------------------------------------------------
+
+
+def from_pool(*certificates: bytes, anchors: AnchorSet = AnchorSet.VENDOR_AND_SIMULATED) -> Verification:
+    """A quote without a PCK; `certificates` stand before the TCB signing chain."""
+    raw = MACHINE.quote(DATA, signing=Signing(certification_type=3, certification=b"x" * 404))
+    pool = (*certificates, *MACHINE.tcb_signing_chain())
+    return verify(raw, MACHINE.endorsements(certificates=pool, anchors=anchors))
+
+
+POOR = {
+    "expired": issuer(not_before=NOW - 9 * DAY, not_after=NOW - DAY),
+    "not-yet": issuer(not_before=NOW + DAY),
+    "no-ca": issuer(is_ca=False, path_length=None),
+    "no-crls": issuer(usage=KEY_CERT_SIGN),
+    "other-root": issuer(signer=STRANGER),
+}
+
+
+@pytest.mark.parametrize("poor", POOR.values(), ids=POOR)
+def test_a_poor_certificate_of_the_ca_is_passed_over(poor: bytes) -> None:
+    for pool in ((LEAF, poor, CA), (LEAF, CA, poor), (poor, poor, CA, LEAF)):
+        assert found(from_pool(*pool)) == (Verdict.ACCEPTED, None)
+    assert found(from_pool(LEAF, poor))[0] is not Verdict.ACCEPTED
+
+
+def test_an_expired_certificate_of_the_pck_is_passed_over() -> None:
+    old = MACHINE.pck(not_before=NOW - 9 * DAY, not_after=NOW - DAY)
+    for pool in ((old, LEAF, CA), (LEAF, old, CA)):
+        assert found(from_pool(*pool)) == (Verdict.ACCEPTED, None)
+    assert found(from_pool(old, CA)) == (Verdict.REFUSED, Reason.DCAP_CHAIN_DATES)
+
+
+def test_a_ca_that_is_to_the_letter_counts_more_than_one_that_is_current() -> None:
+    got = from_pool(LEAF, POOR["no-crls"], POOR["expired"])
+    assert found(got) == (Verdict.REFUSED, Reason.DCAP_CHAIN_DATES)
+
+
+def test_the_simulators_root_is_named_when_it_is_all_there_is() -> None:
+    got = from_pool(LEAF, CA, anchors=AnchorSet.VENDOR)
+    assert found(got) == (Verdict.REFUSED, Reason.SIMULATED)
+    assert got.simulated and not got.chain_valid
