@@ -92,7 +92,7 @@ def _open(outblob: bytes, auxblob: bytes, provider: str | None, carrier: str) ->
     kind = binary.recognise(outblob)
     if provider is not None and provider not in _PROVIDERS:
         raise EvidenceFormatError(
-            Reason.UNSUPPORTED_TEE, "provider", expected=" or ".join(_PROVIDERS), found=provider
+            Reason.UNSUPPORTED_TEE, "provider", expected=" or ".join(_PROVIDERS), found=repr(provider[:64])
         )
     allowed = ("sev-snp-report", "quote") if provider is None else _PROVIDERS[provider]
     if kind not in allowed:

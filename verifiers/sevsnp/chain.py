@@ -78,8 +78,8 @@ class Judged:
 
     malformed: why certificates could not be read. foreign: certificates with the name of an AMD issuer that
     are not AMD's. others: number of certificates with any other name. lists: CRLs with the ARK that signed
-    them. forged: Names in DER of ARKs in whose name an unsigned CRL speaks. malformed_crls: why. too_many: set
-    when something was over its limit; then nothing was read.
+    them. forged: Names in DER of ARKs in whose name an unsigned CRL speaks. malformed_crls: why. too_many:
+    set when something was over its limit; then nothing was read.
     """
 
     leaves: tuple[Leaf, ...] = ()
@@ -263,7 +263,7 @@ def _wrong_names(cert: Certificate) -> Iterable[str]:
         yield "the leaf is marked as a CA"
     for oid, (critical, _) in cert.extensions.items():
         if critical:
-            yield f"critical extension {oid}"
+            yield f"critical extension {oid[:64]}"
 
 
 def _is_pinned(cert: Certificate) -> bool:

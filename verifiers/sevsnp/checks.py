@@ -251,10 +251,9 @@ def product_line(report: SnpReport, leaf: Leaf | None, lacking: tuple[str, str])
         by_issuer = leaf.named.product if leaf.named else None
         by_name = leaf.extensions.product if leaf.extensions else None
         if by_issuer is None or by_name is not by_issuer or by_cpuid not in (None, by_issuer):
+            named = repr(leaf.extensions.product_name[:64]) if leaf.extensions else "unreadable"
             wrong.append(
-                f"issuer {leaf.certificate.issuer_cn[:64]}, "
-                f"productName {leaf.extensions.product_name if leaf.extensions else 'unreadable'}, "
-                f"CPUID {by_cpuid or 'none'}"
+                f"issuer {leaf.certificate.issuer_cn[:64]!r}, productName {named}, CPUID {by_cpuid or 'none'}"
             )
         elif family_model is None and by_issuer is Product.TURIN:
             # Turin's TCB_VERSION has another layout than Milan's and Genoa's, and the report must say that it
@@ -288,7 +287,7 @@ def tcb_certificate(report: SnpReport, leaf: Leaf | None, lacking: tuple[str, st
         found = leaf.problem or "AMD's extensions cannot be read"
         return Check(name, FAILED, _TCB_CERTIFICATE, found, KDS, Reason.CERTIFICATE_MALFORMED)
     if leaf.named is None:
-        found = f"no TCB layout without a product: issuer {leaf.certificate.issuer_cn[:64]}"
+        found = f"no TCB layout without a product: issuer {leaf.certificate.issuer_cn[:64]!r}"
         return Check(name, FAILED, _TCB_CERTIFICATE, found, KDS, Reason.SNP_TCB_CERTIFICATE)
     line, certified = leaf.named.product, leaf.extensions.tcb
     if chain.fits_tcb(report, leaf):

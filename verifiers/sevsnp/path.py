@@ -80,7 +80,7 @@ def chain(leaf: Leaf | None, report: SnpReport, judged: Judged, anchors: AnchorS
             "snp.chain",
             FAILED,
             _CHAIN,
-            f"{cert.subject_cn} names {cert.issuer_cn[:64]} as issuer; no pinned key of that name signed it",
+            f"{cert.subject_cn} by {cert.issuer_cn[:64]!r}, and no pinned key of that name signed it",
             KDS,
             Reason.SNP_CHAIN,
             "give the certificate that AMD's KDS serves for this chip and TCB",

@@ -63,6 +63,20 @@ def test_the_envelope_is_strict(obj: dict[str, Any], reason: Reason) -> None:
     assert refused(obj).reason == reason
 
 
+@pytest.mark.parametrize(
+    ("provider", "shown"),
+    [
+        pytest.param("\x1b[2Jx\r", repr("\x1b[2Jx\r"), id="control"),
+        pytest.param("\u202egnp", repr("\u202egnp"), id="bidi"),
+        pytest.param("p" * 64, repr("p" * 64), id="long"),
+    ],
+)
+def test_the_name_of_an_unknown_provider_is_shown_escaped(provider: str, shown: str) -> None:
+    caught = refused(samples.tsm(provider=provider))
+    assert (caught.reason, caught.found) == (Reason.UNSUPPORTED_TEE, shown)
+    assert str(caught).isprintable()
+
+
 @pytest.mark.parametrize("obj", [None, 1, "x", [], {}, {"type": 1}, {"type": None}])
 def test_an_envelope_is_an_object_with_a_type(obj: object) -> None:
     with pytest.raises(EvidenceFormatError) as caught:

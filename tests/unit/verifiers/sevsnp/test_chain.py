@@ -114,6 +114,21 @@ def test_names_are_compared_whole(subject: str, issuer: str, said: str) -> None:
     assert said in check(found, "snp.chain-names").found
 
 
+HOSTILE = "\x1b[2JACCEPTED\r\n\u202e"
+
+
+@pytest.mark.parametrize("cn", [HOSTILE, HOSTILE + "x" * 40])
+def test_names_that_strangers_chose_are_shown_escaped_and_clipped(cn: str) -> None:
+    found = run(MILAN, certificates=(MILAN.vcek(issued_by=cn, product_name="P" * 200),))
+    assert not found.chain_valid
+    for name in ("snp.chain", "snp.chain-names", "snp.product", "snp.tcb-certificate"):
+        assert repr(cn[:64]) in check(found, name).found
+    for it in found.checks:
+        assert (it.found + it.expected).isprintable()
+        assert "P" * 65 not in it.found
+    assert "'" + "P" * 64 + "'" in check(found, "snp.product").found
+
+
 def test_an_issuer_is_the_one_that_is_named() -> None:
     """A signature by a pinned key does not help a leaf that names another issuer."""
     leaf = x509.parse(MILAN.vcek(issued_by="SEV-Genoa", sign_with=keys.amd("Milan", "ASK")), "leaf")
@@ -130,7 +145,7 @@ def test_a_root_that_issues_a_leaf_gives_it_no_product() -> None:
     leaf = MILAN.vcek(issued_by="ARK-Milan", sign_with=keys.amd("Milan", "ARK"))
     found = run(MILAN, certificates=(leaf,))
     assert failed(found).keys() >= {"snp.chain", "snp.product", "snp.tcb-certificate", "snp.chip-id"}
-    assert check(found, "snp.tcb-certificate").found == "no TCB layout without a product: issuer ARK-Milan"
+    assert check(found, "snp.tcb-certificate").found == "no TCB layout without a product: issuer 'ARK-Milan'"
 
 
 def test_trailer_field_spelled_out_is_accepted() -> None:

@@ -290,14 +290,14 @@ def test_a_vlek_does_not_pass_for_a_vcek() -> None:
 def test_cpuid_of_another_product() -> None:
     found = run(MILAN, cpuid_fms=(0x19, 0x11, 1))
     assert failed(found) == {"snp.product": "snp.product"}
-    assert text(found, "snp.product") == "issuer SEV-Milan, productName Milan-B0, CPUID Genoa"
+    assert text(found, "snp.product") == "issuer 'SEV-Milan', productName 'Milan-B0', CPUID Genoa"
 
 
 def test_without_cpuid_the_certificate_says_the_product() -> None:
     machine = SnpMachine(product="Milan", version=2)
     assert text(run(machine), "snp.product") == "Milan by certificate; version 2 has no CPUID"
     given = machine.endorsements(certificates=(machine.vcek(product_name="Genoa"),))
-    expected = "issuer SEV-Milan, productName Genoa, CPUID none"
+    expected = "issuer 'SEV-Milan', productName 'Genoa', CPUID none"
     assert text(run(machine, endorsements=given), "snp.product") == expected
 
 
