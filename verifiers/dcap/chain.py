@@ -1,7 +1,8 @@
 """The PCK chain: leaf, PCK CA, root. Built anew from whatever order it came in, and judged part by part.
 
-What must stay true: only the SHA-256 of the whole root certificate makes it a root; signatures (`problem`),
-names and flags (`names`), dates and revocation are four questions, so that a result can answer each.
+What must stay true: only the SHA-256 of the whole root certificate makes it a root; signatures of those who
+may issue a PCK (`problem`), names and flags (`names`), dates and revocation are four questions, so that a
+result can answer each.
 
 Source: Intel SGX PCK Certificate and CRL Profile Specification, section 1.3; RFC 5280, section 6.1.
 """
@@ -41,9 +42,10 @@ class Problem:
 class PckChain:
     """A PCK leaf with what could be found of its issuers.
 
-    problem: why signatures do not lead from the leaf to a pinned root; None when they do. names: what is
-    wrong with names, CA flags, path length, key usage and critical extensions. ca_trusted: the CA, whatever
-    the leaf, was issued by a pinned root. simulated: the root is the simulator's, accepted or not.
+    problem: why signatures do not lead from the leaf over a PCK CA to a pinned root; None when they do.
+    names: what is wrong with names, CA flags, path length, key usage and critical extensions. ca_trusted: the
+    CA, whatever the leaf, is a PCK CA that a pinned root issued. simulated: the root is the simulator's,
+    accepted or not.
     """
 
     leaf: Certificate
@@ -189,7 +191,8 @@ def _judge(
         problem = problem or Problem(Reason.CERTIFICATE_MALFORMED, f"{error.where}: {error.found}")
     pinned = root is not None and root.sha256 in roots.PINS[anchors]
     simulated = root is not None and root.sha256 == roots.SIMULATED
-    ca_trusted = bool(pinned and root and ca and x509.issued_by(ca, root.public_key))
+    unfit = next(_issuer_problems(ca, root), None) if ca and root else None
+    ca_trusted = bool(pinned and root and ca and unfit is None and x509.issued_by(ca, root.public_key))
     return PckChain(
         leaf=leaf,
         pck=pck,
@@ -214,6 +217,9 @@ def _signature_problem(
         return Problem(Reason.DCAP_CHAIN, f"root {root.sha256[:16]}…, which is not pinned")
     if not x509.issued_by(ca, root.public_key):
         return Problem(Reason.DCAP_CHAIN, f"{ca.subject_cn!r} is not signed by the root")
+    unfit = next(_issuer_problems(ca, root), None)
+    if unfit is not None:
+        return Problem(Reason.DCAP_CHAIN_NAMES, unfit)
     if not x509.issued_by(leaf, ca.public_key):
         return Problem(Reason.DCAP_CHAIN, f"the PCK certificate is not signed by {ca.subject_cn!r}")
     return None
@@ -224,18 +230,26 @@ def _name_problems(leaf: Certificate, ca: Certificate | None, root: Certificate 
         yield "incomplete chain"
         return
     yield from leaf_problems(leaf, ca, LEAF_CN)
-    if ca.subject_cn not in CA_OF:
-        yield f"subject of the CA is {ca.subject_cn!r}"
+    yield from _issuer_problems(ca, root)
     if root.subject_cn != ROOT_CN:
         yield f"subject of the root is {root.subject_cn!r}"
     if ca.issuer != root.subject or root.issuer != root.subject:
         yield "issuer of the CA is not the subject of the root"
+    for certificate in (ca, root):
+        if not certificate.may_sign_crls:
+            yield f"{certificate.subject_cn!r} may not sign CRLs"
+        yield from _critical(certificate)
+
+
+def _issuer_problems(ca: Certificate, root: Certificate) -> Iterator[str]:
+    """Why this CA may not issue a PCK certificate, or this root such a CA, whoever signed what."""
+    if ca.subject_cn not in CA_OF:
+        yield f"subject of the CA is {ca.subject_cn!r}"
     for certificate, below in ((ca, 0), (root, 1)):
-        if not (certificate.is_ca and certificate.may_sign_certificates and certificate.may_sign_crls):
-            yield f"{certificate.subject_cn!r} may not sign certificates and CRLs"
+        if not (certificate.is_ca and certificate.may_sign_certificates):
+            yield f"{certificate.subject_cn!r} may not sign certificates"
         if certificate.path_length is not None and certificate.path_length < below:
             yield f"path length of {certificate.subject_cn!r} is {certificate.path_length}"
-        yield from _critical(certificate)
 
 
 def _critical(certificate: Certificate) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 import pytest
@@ -16,11 +17,14 @@ from tests.unit.verifiers.dcap.support import (
     MACHINE,
     NOW,
     STRANGER,
+    check,
     found,
     verify,
+    with_chain,
 )
+from verifiers.dcap import roots
 from verifiers.errors import Reason
-from verifiers.model import AnchorSet, Verdict, Verification
+from verifiers.model import AnchorSet, Outcome, Verdict, Verification
 
 LEAF, CA, ROOT = MACHINE.pck_chain
 PLATFORM = intelcerts.CA_NAMES["platform"]
@@ -95,3 +99,76 @@ def test_the_simulators_root_is_named_when_it_is_all_there_is() -> None:
     got = from_pool(LEAF, CA, anchors=AnchorSet.VENDOR)
     assert found(got) == (Verdict.REFUSED, Reason.SIMULATED)
     assert got.simulated and not got.chain_valid
+
+
+# --- who may issue a PCK -------------------------------------------------------------------------
+
+TCB_SIGNING = (intelcerts.TCB_SIGNING_NAME, intelcerts.tcb_signing_key())
+
+
+@pytest.mark.parametrize(
+    ("ca", "says"),
+    [
+        pytest.param(issuer(is_ca=False, path_length=None), "may not sign certificates", id="no-ca"),
+        pytest.param(issuer(usage=CRL_SIGN), "may not sign certificates", id="no-key-cert-sign"),
+        pytest.param(issuer(common_name="Intel SGX Other CA"), "'Intel SGX Other CA'", id="other-name"),
+    ],
+)
+def test_whoever_issues_a_pck_must_be_a_pck_ca(ca: bytes, says: str) -> None:
+    """Its key is right and the root signed it; that makes no authority of it."""
+    named = MACHINE.pck(issued_by="Intel SGX Other CA") if "Other" in says else LEAF
+    for got in (with_chain(named, ca, ROOT), from_pool(named, ca)):
+        assert found(got) == (Verdict.REFUSED, Reason.DCAP_CHAIN_NAMES)
+        assert not got.chain_valid and not got.authentic and got.signature_valid
+        chain = check(got, "dcap.chain")
+        assert (chain.outcome, chain.reason) == (Outcome.FAILED, Reason.DCAP_CHAIN_NAMES)
+        assert says in chain.found
+        assert says in check(got, "dcap.chain-names").found
+        # The PCK CRL is not believed on the word of such a CA either.
+        assert "collateral.pck_crl" not in got.claims
+
+
+def test_a_pck_issued_by_the_tcb_signing_key() -> None:
+    name, key = TCB_SIGNING
+    leaf = MACHINE.pck(sign_with=key, issued_by=name)
+    got = with_chain(leaf, intelcerts.tcb_signing_certificate(), ROOT)
+    assert found(got) == (Verdict.REFUSED, Reason.DCAP_CHAIN_NAMES)
+    assert not got.chain_valid and not got.authentic
+
+
+@pytest.mark.parametrize(("length", "holds"), [(None, True), (1, True), (0, False)])
+def test_the_path_length_of_the_root(
+    length: int | None, holds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A root of our own, pinned for the length of this test: its CA may have no CA below 0."""
+    name = intelcerts.name(intelcerts.ROOT_NAME)
+    root = x509build.certificate(
+        serial=42,
+        signer=x509build.Signer(keys.intel_root()),
+        issuer=name,
+        subject=name,
+        not_before=NOW - DAY,
+        not_after=NOW + 365 * DAY,
+        key=keys.intel_root().public_key(),
+        extensions=(
+            x509build.key_usage(KEY_CERT_SIGN | CRL_SIGN),
+            x509build.basic_constraints(ca=True, path_length=length),
+        ),
+    )
+    pins = frozenset({hashlib.sha256(root).hexdigest()})
+    monkeypatch.setattr(roots, "PINS", dict.fromkeys(AnchorSet, pins))
+    got = with_chain(LEAF, CA, root)
+    assert got.chain_valid is holds
+    assert found(got) == ((Verdict.ACCEPTED, None) if holds else (Verdict.REFUSED, Reason.DCAP_CHAIN_NAMES))
+    if not holds:
+        assert "path length of 'Intel SGX Root CA' is 0" in check(got, "dcap.chain").found
+
+
+def test_a_ca_that_may_not_sign_crls() -> None:
+    """It may issue a PCK, but its CRL counts for nothing."""
+    got = with_chain(LEAF, issuer(usage=KEY_CERT_SIGN), ROOT)
+    assert found(got) == (Verdict.REFUSED, Reason.DCAP_CHAIN_NAMES)
+    assert got.chain_valid
+    assert check(got, "dcap.chain-names").found == "'Intel SGX PCK Platform CA' may not sign CRLs"
+    assert check(got, "dcap.revocation").reason == Reason.CRL_SIGNATURE
+    assert "collateral.pck_crl" not in got.claims

@@ -220,6 +220,7 @@ def test_names_and_flags(leaf: bytes) -> None:
 def test_a_ca_that_is_none() -> None:
     got = with_chain(LEAF, intelcerts.ca_certificate("platform", is_ca=False), ROOT)
     assert found(got) == (Verdict.REFUSED, Reason.DCAP_CHAIN_NAMES)
+    assert not got.chain_valid
 
 
 def test_an_unknown_extension_that_is_not_critical() -> None:
