@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from verifiers.model import Check, ClaimValue, EvidenceSummary, Need, Tcb, Verification
+
+_NO_OFFSET = timedelta(0)
+
+
+def require_utc(now: datetime) -> None:
+    """Raises ValueError unless `now` is aware and UTC. Verifiers ask before they compare it with anything."""
+    if now.utcoffset() != _NO_OFFSET:
+        raise ValueError("now must be an aware UTC datetime")
 
 
 def conclude(
@@ -25,8 +33,7 @@ def conclude(
     now: datetime,
 ) -> Verification:
     """Freeze what a verifier found. `ends`: the end of every window that was relied on."""
-    if now.tzinfo is None or now.utcoffset() != UTC.utcoffset(None):
-        raise ValueError("now must be an aware UTC datetime")
+    require_utc(now)
     return Verification(
         evidence=evidence,
         signature_valid=signature_valid,

@@ -44,7 +44,7 @@ from verifiers.model import (
     Tcb,
     Verification,
 )
-from verifiers.verdict import conclude
+from verifiers.verdict import conclude, require_utc
 
 INTEL_QE_VENDOR_ID = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 
@@ -80,7 +80,11 @@ class Examined:
 
 
 def examine(quote: Quote, tdx: TdxTcb | None, endorsements: Endorsements, now: datetime) -> Examined:
-    """Steps 1 to 12. tdx: what the TD report says about its TCB; None for SGX."""
+    """Steps 1 to 12. tdx: what the TD report says about its TCB; None for SGX.
+
+    Raises ValueError when `now` is not UTC, and nothing else.
+    """
+    require_utc(now)
     out = Examined()
     out.checks.append(_header(quote))
     found = chains.find(quote, endorsements, now)

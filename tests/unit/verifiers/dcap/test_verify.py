@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
@@ -103,6 +104,18 @@ def test_a_level_that_is_only_old_is_left_to_the_baseline() -> None:
 
 def test_a_revoked_level_is_refused() -> None:
     assert found(with_endorsements(TdxMachine(level="Revoked"))) == (Verdict.REFUSED, Reason.DCAP_TCB_REVOKED)
+
+
+@pytest.mark.parametrize("machine", [MACHINE, SgxMachine()], ids=["tdx", "sgx"])
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_time_that_is_not_utc(machine: TdxMachine | SgxMachine, cached: bool) -> None:
+    endorsements = machine.endorsements(cache=tdx_vectors.Cache() if cached else None)
+    raw = machine.quote(DATA)
+    if cached:
+        assert verify(raw, endorsements).verdict is Verdict.ACCEPTED
+    for now in (NOW.replace(tzinfo=None), NOW.astimezone(timezone(timedelta(hours=1)))):
+        with pytest.raises(ValueError, match="aware UTC"):
+            verify(raw, endorsements, now=now)
 
 
 # --- report data ---------------------------------------------------------------------------------
