@@ -70,7 +70,7 @@ class Vector:
             anchors=anchors,
             certificates=self.certificates if certificates is None else certificates,
             crls=crls,
-            cache=cache or NoCache(),
+            cache=NoCache() if cache is None else cache,
         )
 
     def verify(
