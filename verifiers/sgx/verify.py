@@ -23,10 +23,10 @@ ATTRIBUTES = Question(
 def verify(quote: Quote, endorsements: Endorsements, binding: Binding, now: datetime) -> Verification:
     """Everything that can be found out about an SGX quote at `now` (aware, UTC).
 
-    quote: an SGX quote; anything else is a programming error (EvidenceFormatError from `abi.parse`), and so is a
-    time that is not UTC (ValueError). Bad signatures, collateral and TCB levels are checks in the result,
-    never exceptions. DEBUG and the key flags are
-    claims, which the platform baseline judges.
+    quote: an SGX quote; anything else is a programming error (EvidenceFormatError from `abi.parse`), and so
+    is a time that is not UTC (ValueError). Bad signatures, collateral and TCB levels are checks in the
+    result, never exceptions. DEBUG and the key flags
+    are claims, which the platform baseline judges.
     """
     report = abi.parse(quote)
     found = examine(quote, None, endorsements, now)

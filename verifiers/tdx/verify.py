@@ -45,10 +45,10 @@ SEAM = Question(
 def verify(quote: Quote, endorsements: Endorsements, binding: Binding, now: datetime) -> Verification:
     """Everything that can be found out about a TDX quote at `now` (aware, UTC).
 
-    quote: a TDX quote; anything else is a programming error (EvidenceFormatError from `abi.parse`), and so is a
-    time that is not UTC (ValueError). Bad signatures, collateral and TCB levels are checks in the result,
-    never exceptions. DEBUG, MIGRATABLE and the
-    other named attributes are claims, which the platform baseline judges.
+    quote: a TDX quote; anything else is a programming error (EvidenceFormatError from `abi.parse`), and so
+    is a time that is not UTC (ValueError). Bad signatures, collateral and TCB levels are checks in the
+    result, never exceptions. DEBUG, MIGRATABLE and
+    the other named attributes are claims, which the platform baseline judges.
     """
     report = abi.parse(quote)
     tdx = TdxTcb(
