@@ -83,6 +83,11 @@ def mismatches(identity: EnclaveIdentity, report: EnclaveReport) -> tuple[str, .
         out.append(f"MISCSELECT {report.misc_select.hex()}")
     if _number(report.attributes) & identity.attributes_mask != identity.attributes:
         out.append(f"ATTRIBUTES {report.attributes.hex()}")
+    # What the masks leave open is still to be a report that we can read.
+    if report.unknown_flags:
+        out.append(f"ATTRIBUTES: unknown bits {report.unknown_flags:#x}")
+    if report.has_reserved:
+        out.append("reserved bytes that are not zero")
     return tuple(out)
 
 

@@ -61,7 +61,8 @@ _ISVEXTPRODID, _ATTRIBUTES, _MRENCLAVE = _field("ISVEXTPRODID"), _field("ATTRIBU
 _MRSIGNER, _CONFIGID, _ISVPRODID = _field("MRSIGNER"), _field("CONFIGID"), _field("ISVPRODID")
 _ISVSVN, _CONFIGSVN, _ISVFAMILYID = _field("ISVSVN"), _field("CONFIGSVN"), _field("ISVFAMILYID")
 _REPORTDATA = _field("REPORTDATA")
-_RESERVED = tuple(_field(f"RESERVED{n}") for n in range(1, 5))
+_RESERVED1, _RESERVED2, _RESERVED3, _RESERVED4 = (_field(f"RESERVED{n}") for n in range(1, 5))
+_ZEROS = (bytes(11), bytes(32), bytes(32), bytes(42))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +127,20 @@ class EnclaveReport:
         return self.raw[_REPORTDATA]
 
     @property
-    def reserved(self) -> bytes:
-        """The four reserved areas, joined; zero in every real report."""
-        return b"".join(self.raw[area] for area in _RESERVED)
+    def has_reserved(self) -> bool:
+        """Whether any byte of the four reserved areas is set; none is in a real report."""
+        raw = self.raw
+        return (raw[_RESERVED1], raw[_RESERVED2], raw[_RESERVED3], raw[_RESERVED4]) != _ZEROS
 
     @property
     def flags(self) -> int:
         """ATTRIBUTES.FLAGS as an integer; bits are `EnclaveFlags`."""
         return int.from_bytes(self.attributes[:8], "little")
+
+    @property
+    def unknown_flags(self) -> int:
+        """Bits of ATTRIBUTES.FLAGS that are none of `EnclaveFlags`."""
+        return self.flags & ~KNOWN_FLAGS
 
     @property
     def xfrm(self) -> int:

@@ -30,13 +30,12 @@ def parse(quote: Quote) -> EnclaveReport:
 
 def attribute_problem(body: EnclaveReport) -> str | None:
     """Why the enclave's attributes cannot be judged, or None."""
-    unknown = body.flags & ~report.KNOWN_FLAGS
-    if unknown:
-        return f"ATTRIBUTES: reserved or unknown bits {unknown:#x}"
+    if body.unknown_flags:
+        return f"ATTRIBUTES: reserved or unknown bits {body.unknown_flags:#x}"
     if body.xfrm & XFRM_FIXED1 != XFRM_FIXED1:
         return f"XFRM {body.xfrm:#x}: bits 0 and 1 must be set"
     if body.xfrm & ~XFRM_KNOWN:
         return f"XFRM {body.xfrm:#x}: unknown bits"
-    if any(body.reserved):
+    if body.has_reserved:
         return "reserved bytes that are not zero"
     return None

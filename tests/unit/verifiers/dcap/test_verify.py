@@ -20,6 +20,7 @@ from tests.unit.verifiers.dcap.support import (
     NOW,
     SECOND,
     STRANGER,
+    check,
     found,
     verify,
     with_chain,
@@ -546,6 +547,37 @@ def test_a_debug_quoting_enclave() -> None:
     attributes = bytes.fromhex("1700000000000000e700000000000000")
     raw = MACHINE.quote(DATA, signing=Signing(qe={"attributes": attributes}))
     assert found(verify(raw, MACHINE.endorsements())) == (Verdict.REFUSED, Reason.DCAP_QE_IDENTITY)
+
+
+QE_FLAGS = 0x15
+
+
+@pytest.mark.parametrize("machine", [MACHINE, SgxMachine()], ids=["tdx", "sgx"])
+@pytest.mark.parametrize("offset", [21, 31, 96, 127, 160, 191, 262, 303])
+def test_reserved_bytes_of_the_quoting_enclave(machine: TdxMachine | SgxMachine, offset: int) -> None:
+    raw = machine.quote(DATA, signing=Signing(qe_patch={offset: b"\1"}))
+    got = verify(raw, machine.endorsements())
+    assert found(got) == (Verdict.REFUSED, Reason.DCAP_QE_IDENTITY)
+    assert check(got, "dcap.qe-identity").found == "reserved bytes that are not zero"
+
+
+@pytest.mark.parametrize("offset", [20, 32, 95, 128, 159, 192, 261, 304])
+def test_bytes_beside_the_reserved_ones_of_the_quoting_enclave(offset: int) -> None:
+    raw = MACHINE.quote(DATA, signing=Signing(qe_patch={offset: b"\1"}))
+    assert "reserved" not in check(verify(raw, MACHINE.endorsements()), "dcap.qe-identity").found
+
+
+@pytest.mark.parametrize("bit", [3, 8, 9, 11, 32, 63])
+def test_unknown_attributes_of_the_quoting_enclave(bit: int) -> None:
+    """Whatever the identity's mask leaves open."""
+    flags = (QE_FLAGS | 1 << bit).to_bytes(8, "little")
+    raw = MACHINE.quote(DATA, signing=Signing(qe={"attributes": flags + bytes.fromhex("e700000000000000")}))
+    for mask in ("FBFFFFFFFFFFFFFF0000000000000000", "00" * 16):
+        attributes = "11" + "00" * 15 if mask[:2] == "FB" else "00" * 16
+        identity = MACHINE.qe_identity(attributes=attributes, attributesMask=mask)
+        got = verify(raw, MACHINE.endorsements(qe_identity=identity))
+        assert found(got) == (Verdict.REFUSED, Reason.DCAP_QE_IDENTITY)
+        assert f"unknown bits {1 << bit:#x}" in check(got, "dcap.qe-identity").found
 
 
 def test_of_two_current_tcb_infos_the_higher_evaluation_counts() -> None:
