@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 from dataclasses import dataclass, fields
+from typing import Any
 
 from verifiers.carriers import binary, looks
 from verifiers.codec import der, strictjson
@@ -73,6 +74,11 @@ def classify(raw: bytes, name: str) -> Collateral:
         return _pem(raw, name)
     if head[:1] == b"{":
         return _json(raw, name)
+    return _binary(raw, name)
+
+
+def _binary(raw: bytes, name: str) -> Collateral:
+    """One certificate or CRL in DER, or in hexadecimal digits of it."""
     if raw[:1] == b"\x30" and len(raw) > 4:
         return _der(raw, name)
     compact = raw.translate(None, _SPACE)
@@ -137,14 +143,7 @@ def _der(raw: bytes, name: str) -> Collateral:
 
 
 def _json(raw: bytes, name: str) -> Collateral:
-    try:
-        obj = strictjson.loads(raw, name, limit=MAX_FILE, max_depth=16)
-    except EvidenceFormatError as error:
-        raise EndorsementFormatError(
-            Reason.COLLATERAL_MALFORMED, error.where, expected=error.expected, found=error.found
-        ) from None
-    if not isinstance(obj, dict):
-        raise _unknown(name, looks.describe(raw))
+    obj = _object(raw, name)
     if obj.keys() == {"tcbInfo", "signature"}:
         return Collateral(tcb_infos=(raw,))
     if obj.keys() == {"enclaveIdentity", "signature"}:
@@ -157,24 +156,50 @@ def _json(raw: bytes, name: str) -> Collateral:
     return _bundle({key: obj[key] for key in known}, name)
 
 
+def _object(raw: bytes, name: str) -> dict[str, Any]:
+    try:
+        obj = strictjson.loads(raw, name, limit=MAX_FILE, max_depth=16)
+    except EvidenceFormatError as error:
+        raise EndorsementFormatError(
+            Reason.COLLATERAL_MALFORMED, error.where, expected=error.expected, found=error.found
+        ) from None
+    if not isinstance(obj, dict):
+        raise _unknown(name, looks.describe(raw))
+    return obj
+
+
 def _bundle(obj: dict[str, str], name: str) -> Collateral:
-    """Several pieces in one JSON object: dcap-qvl's collateral, PCS replies with headers, Azure THIM."""
+    """Several pieces in one JSON object: dcap-qvl's collateral, PCS replies with headers, Azure THIM.
+
+    Each member holds pieces and never another bundle, so nothing here goes deeper than one level.
+    """
     parts: list[Collateral] = []
     for key in _PEM_MEMBERS:
         if obj.get(key):
             parts.append(_pem(obj[key].encode(), f"{name}:{key}"))
     for key in _CRL_MEMBERS:
         if obj.get(key):
-            parts.append(classify(obj[key].encode(), f"{name}:{key}"))
+            parts.append(_crls(obj[key].encode(), f"{name}:{key}"))
     for key, member in (("tcb_info", "tcbInfo"), ("qe_identity", "enclaveIdentity")):
         if obj.get(f"{key}_json"):
-            parts.append(_json(obj[f"{key}_json"].encode(), f"{name}:{key}_json"))
+            parts.append(_document(obj[f"{key}_json"].encode(), member, f"{name}:{key}_json"))
         elif obj.get(key):
             # The inner object and its signature, kept apart: put together as Intel serves them.
             signature = obj.get(f"{key}_signature", "")
             body = f'{{"{member}":{obj[key]},"signature":"{signature}"}}'
-            parts.append(_json(body.encode(), f"{name}:{key}"))
+            parts.append(_document(body.encode(), member, f"{name}:{key}"))
     return merge(*parts)
+
+
+def _crls(raw: bytes, name: str) -> Collateral:
+    return _pem(raw, name) if raw.lstrip(_SPACE).startswith(b"-----BEGIN ") else _binary(raw, name)
+
+
+def _document(raw: bytes, member: str, name: str) -> Collateral:
+    """Intel's reply with exactly `member` and its signature."""
+    if _object(raw, name).keys() != {member, "signature"}:
+        raise _unknown(name, f'JSON without exactly "{member}" and "signature"')
+    return Collateral(tcb_infos=(raw,)) if member == "tcbInfo" else Collateral(qe_identities=(raw,))
 
 
 def _unknown(name: str, found: str) -> EndorsementFormatError:

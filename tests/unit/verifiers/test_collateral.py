@@ -112,6 +112,64 @@ def test_anything_else_is_named(raw: bytes, reason: Reason, found: str) -> None:
     assert found in caught.value.found
 
 
+def inside(key: str, text: str) -> str:
+    """{key: text} with quotes and backslashes as \\uXXXX, so that nesting grows the text only linearly."""
+    escaped = text.replace("\\", "\\u005c").replace('"', "\\u0022")
+    return f'{{"{key}":"{escaped}"}}'
+
+
+NESTED = [
+    pytest.param("pck_crl", CRL.hex(), id="crl-in-crl"),
+    pytest.param("root_ca_crl", json.dumps({"pck_crl": CRL.hex()}), id="bundle-in-crl"),
+    pytest.param("pck_crl", TCB_INFO.decode(), id="tcb-info-in-crl"),
+    pytest.param("tcb_info_json", IDENTITY.decode(), id="identity-in-tcb-info"),
+    pytest.param("qe_identity_json", TCB_INFO.decode(), id="tcb-info-in-identity"),
+    pytest.param("tcb_info_json", json.dumps(BUNDLE), id="bundle-in-tcb-info"),
+    pytest.param("tcb_info", '0,"tcb_info_json":""', id="another-member-in-the-inner-object"),
+    pytest.param("tcb_info", "{", id="half-an-inner-object"),
+    pytest.param("tcb_info_json", json.dumps({"tcbInfo": {}}), id="without-signature"),
+    pytest.param("tcb_info_json", "[]", id="array"),
+    pytest.param("qe_identity_json", json.dumps({"enclaveIdentity": {}, "signature": "", "x": 1}), id="more"),
+]
+
+
+@pytest.mark.parametrize(("key", "text"), NESTED)
+def test_a_member_of_a_bundle_holds_its_one_piece_and_no_bundle(key: str, text: str) -> None:
+    raw = inside(key, inside("pck_crl", text) if text == CRL.hex() else text).encode()
+    with pytest.raises(EndorsementFormatError) as caught:
+        classify(raw, "file")
+    assert caught.value.reason in (UNRECOGNISED, Reason.COLLATERAL_MALFORMED)
+    assert caught.value.where.startswith(f"file:{key}")
+
+
+@pytest.mark.parametrize("key", ["pck_crl", "tcb_info_json", "qe_identity_json"])
+def test_three_hundred_levels_are_refused_at_the_second(key: str) -> None:
+    text = CRL.hex() if key == "pck_crl" else "{}"
+    for _ in range(300):
+        text = inside(key, text)
+    assert len(text) <= 2**20
+    with pytest.raises(EndorsementFormatError) as caught:
+        classify(text.encode(), "file")
+    assert caught.value.reason == UNRECOGNISED
+    assert caught.value.where == f"file:{key}"
+
+
+@pytest.mark.parametrize(
+    "crl",
+    [CRL.hex(), CRL.hex().upper(), pem_crl(CRL).decode(), pem_crl(CRL).decode() + "\0"],
+    ids=["hex", "upper-case", "pem", "pem-nul"],
+)
+def test_spellings_of_a_crl_in_a_bundle(crl: str) -> None:
+    assert classify(json.dumps({"pck_crl": crl}).encode(), "file") == Collateral(crls=(CRL,))
+
+
+@pytest.mark.parametrize("key", ["tcb_info_json", "qe_identity_json"])
+def test_whole_documents_in_a_bundle(key: str) -> None:
+    raw = TCB_INFO if key == "tcb_info_json" else IDENTITY
+    found = classify(inside(key, raw.decode()).encode(), "file")
+    assert (found.tcb_infos + found.qe_identities) == (raw,)
+
+
 def test_merging_keeps_order_and_drops_repetition() -> None:
     first = Collateral(certificates=(ASK, CERTIFICATE), crls=(CRL,))
     second = Collateral(certificates=(CERTIFICATE,), tcb_infos=(TCB_INFO,))
