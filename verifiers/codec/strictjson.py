@@ -97,6 +97,8 @@ def _skip_space(text: str, at: int) -> int:
 
 def _check_depth(raw: bytes, where: str, max_depth: int) -> None:
     """Count brackets outside strings, so that a deep document never reaches the recursive parser."""
+    if raw.count(b"{") + raw.count(b"[") <= max_depth:  # wherever they stand
+        return
     depth = 0
     for bracket in _BRACKET.findall(_STRING.sub(b"", raw)):
         if bracket in b"{[":

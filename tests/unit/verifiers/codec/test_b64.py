@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +16,32 @@ from verifiers.errors import EvidenceFormatError, Reason
 @given(st.binary(max_size=200))
 def test_round_trip(raw: bytes) -> None:
     assert b64.decode_url(b64.encode_url(raw), "x", limit=200) == raw
+
+
+@given(st.text(alphabet="AQgwz09-_+/= \n\0é", max_size=12))
+def test_accepted_is_what_encodes_to_the_same_text(text: str) -> None:
+    """Against the standard library's lenient reading."""
+
+    def accepted(decode: Any) -> bytes | None:
+        try:
+            return bytes(decode(text, "x", limit=16))
+        except EvidenceFormatError:
+            return None
+
+    ascii_text = text.encode("ascii", "replace").decode()
+    for decode, lenient in (
+        (b64.decode_url, lambda t: base64.urlsafe_b64decode(t + "===")),
+        (b64.decode_standard, base64.b64decode),
+    ):
+        try:
+            raw = lenient(ascii_text)
+        except ValueError:
+            assert accepted(decode) is None
+            continue
+        spelled = base64.b64encode(raw).decode()
+        if decode is b64.decode_url:
+            spelled = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+        assert accepted(decode) == (raw if spelled == text else None)
 
 
 @pytest.mark.parametrize(
