@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from gateway.ports import DocumentStore, StoredDocument
 from policies import compiler, load
 from policies.compiler import Policy
-from policies.errors import Place, Problems
 from policies.model import Baseline, Document, ReferenceSet, ReleasePolicy
-from policies.paths import matches, overlaps
+from policies.paths import matches
 from verifiers.claims import BY_NAME
 
 BASELINE, REFERENCE, RELEASE = "baseline", "reference", "release"
@@ -53,27 +52,13 @@ def compile_all(documents: Sequence[Document]) -> Compiled:
     baselines = tuple(d for d in documents if isinstance(d, Baseline))
     references = tuple(d for d in documents if isinstance(d, ReferenceSet))
     releases = tuple(d for d in documents if isinstance(d, ReleasePolicy))
-    _check_overlap(releases)
+    compiler.check_overlap(releases)
     return Compiled(
         platform=compiler.platform_only(baselines),
         releases={r.name: compiler.compile(baselines, references, r) for r in releases},
         owners=tuple((pattern, r.name) for r in releases for pattern in r.secrets),
         references={r.name: r for r in references},
     )
-
-
-def _check_overlap(releases: Sequence[ReleasePolicy]) -> None:
-    """One active release policy owns a path."""
-    problems = Problems()
-    for index, one in enumerate(releases):
-        for other in releases[:index]:
-            for mine in one.secrets:
-                for theirs in other.secrets:
-                    if overlaps(mine, theirs):
-                        place = one.places.get("secrets", Place(one.source, 1, 1))
-                        message = f"{mine} and {theirs} of active policy {other.name} cover the same paths"
-                        problems.add("overlap", place, message)
-    problems.check()
 
 
 def from_store(stored: Sequence[StoredDocument]) -> tuple[Document, ...]:
