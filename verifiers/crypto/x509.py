@@ -202,7 +202,11 @@ def _common_name(name: x509.Name) -> str:
     if len(found) != 1:
         raise ValueError(f"expected one common name, found {len(found)}")
     value = found[0].value
-    return value if isinstance(value, str) else value.decode("ascii")
+    text = value if isinstance(value, str) else value.decode("ascii")
+    # RFC 5280, ub-common-name. The library only warns, so that its filters would decide.
+    if not 0 < len(text.encode()) <= 64:
+        raise ValueError("a common name is 1 to 64 bytes long")
+    return text
 
 
 def _bad(where: str, expected: str, found: str) -> EndorsementFormatError:

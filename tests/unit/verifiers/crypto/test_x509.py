@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from gateway.simulator import x509build
 from verifiers.crypto import crl, x509
 from verifiers.errors import EndorsementFormatError, Reason
 
@@ -177,3 +178,26 @@ def test_crl_without_next_update_is_refused() -> None:
     with pytest.raises(EndorsementFormatError) as caught:
         crl.parse(raw, "crl")
     assert (caught.value.reason, caught.value.expected) == (Reason.CRL_MALFORMED, "nextUpdate")
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length")
+@pytest.mark.parametrize(("size", "reads"), [(0, False), (1, True), (64, True), (65, False), (500, False)])
+def test_the_length_of_a_common_name(size: int, reads: bool) -> None:
+    """Whatever the warning filters are."""
+    name = x509build.name(("CN", "x" * size))
+    raw = x509build.certificate(
+        serial=1,
+        signer=x509build.Signer(KEY),
+        issuer=name,
+        subject=name,
+        not_before=START,
+        not_after=END,
+        key=KEY.public_key(),
+        extensions=(x509build.basic_constraints(ca=False),),
+    )
+    if reads:
+        assert x509.parse(raw, "certificate").subject_cn == "x" * size
+        return
+    with pytest.raises(EndorsementFormatError) as caught:
+        x509.parse(raw, "certificate")
+    assert caught.value.reason == Reason.CERTIFICATE_MALFORMED
