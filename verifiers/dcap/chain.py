@@ -97,12 +97,19 @@ def leaf_of(quote: Quote) -> tuple[Certificate, Pck] | None:
 def leaf_problems(leaf: Certificate, issuer: Certificate, common_name: str) -> Iterator[str]:
     """What is wrong with an end-entity certificate beside its signature and dates."""
     if leaf.subject_cn != common_name:
-        yield f"subject {leaf.subject_cn!r}, not {common_name!r}"
+        yield f"subject {shown(leaf.subject_cn)}, not {common_name!r}"
     if leaf.issuer != issuer.subject:
-        yield f"issuer of {leaf.subject_cn!r} is not the subject of {issuer.subject_cn!r}"
+        yield f"issuer of {shown(leaf.subject_cn)} is not the subject of {shown(issuer.subject_cn)}"
     if leaf.is_ca or leaf.may_sign_certificates or leaf.may_sign_crls:
-        yield f"{leaf.subject_cn!r} may sign certificates or CRLs"
+        yield f"{shown(leaf.subject_cn)} may sign certificates or CRLs"
     yield from _critical(leaf)
+
+
+def shown(name: str) -> str:
+    """A name out of a certificate, for people: whoever made it chose the characters, so it is quoted, escaped
+    and cut to 64."""
+    quoted = repr(name)
+    return quoted if len(quoted) <= 64 else quoted[:63] + "…"
 
 
 def _from_quote(data: bytes, anchors: AnchorSet) -> PckChain | Problem:
@@ -216,12 +223,12 @@ def _signature_problem(
             return Problem(Reason.SIMULATED, "the simulator's root")
         return Problem(Reason.DCAP_CHAIN, f"root {root.sha256[:16]}…, which is not pinned")
     if not x509.issued_by(ca, root.public_key):
-        return Problem(Reason.DCAP_CHAIN, f"{ca.subject_cn!r} is not signed by the root")
+        return Problem(Reason.DCAP_CHAIN, f"{shown(ca.subject_cn)} is not signed by the root")
     unfit = next(_issuer_problems(ca, root), None)
     if unfit is not None:
         return Problem(Reason.DCAP_CHAIN_NAMES, unfit)
     if not x509.issued_by(leaf, ca.public_key):
-        return Problem(Reason.DCAP_CHAIN, f"the PCK certificate is not signed by {ca.subject_cn!r}")
+        return Problem(Reason.DCAP_CHAIN, f"the PCK certificate is not signed by {shown(ca.subject_cn)}")
     return None
 
 
@@ -232,30 +239,30 @@ def _name_problems(leaf: Certificate, ca: Certificate | None, root: Certificate 
     yield from leaf_problems(leaf, ca, LEAF_CN)
     yield from _issuer_problems(ca, root)
     if root.subject_cn != ROOT_CN:
-        yield f"subject of the root is {root.subject_cn!r}"
+        yield f"subject of the root is {shown(root.subject_cn)}"
     if ca.issuer != root.subject or root.issuer != root.subject:
         yield "issuer of the CA is not the subject of the root"
     for certificate in (ca, root):
         if not certificate.may_sign_crls:
-            yield f"{certificate.subject_cn!r} may not sign CRLs"
+            yield f"{shown(certificate.subject_cn)} may not sign CRLs"
         yield from _critical(certificate)
 
 
 def _issuer_problems(ca: Certificate, root: Certificate) -> Iterator[str]:
     """Why this CA may not issue a PCK certificate, or this root such a CA, whoever signed what."""
     if ca.subject_cn not in CA_OF:
-        yield f"subject of the CA is {ca.subject_cn!r}"
+        yield f"subject of the CA is {shown(ca.subject_cn)}"
     for certificate, below in ((ca, 0), (root, 1)):
         if not (certificate.is_ca and certificate.may_sign_certificates):
-            yield f"{certificate.subject_cn!r} may not sign certificates"
+            yield f"{shown(certificate.subject_cn)} may not sign certificates"
         if certificate.path_length is not None and certificate.path_length < below:
-            yield f"path length of {certificate.subject_cn!r} is {certificate.path_length}"
+            yield f"path length of {shown(certificate.subject_cn)} is {certificate.path_length}"
 
 
 def _critical(certificate: Certificate) -> Iterator[str]:
     for oid, (critical, _) in certificate.extensions.items():
         if critical and oid != pck_extension.EXTENSION:
-            yield f"critical extension {oid} in {certificate.subject_cn!r}"
+            yield f"critical extension {oid[:64]} in {shown(certificate.subject_cn)}"
 
 
 def _split(data: bytes, *, limit: int) -> tuple[bytes, ...]:

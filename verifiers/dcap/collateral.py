@@ -189,7 +189,7 @@ def revoked(crls: Crls, serial: int, now: datetime) -> bool:
 def named(certificates: Iterable[Certificate]) -> str:
     """Revoked certificates, for people."""
     return "revoked: " + ", ".join(
-        dict.fromkeys(f"{c.subject_cn!r} (serial {c.serial:x})" for c in certificates)
+        dict.fromkeys(f"{chain.shown(c.subject_cn)} (serial {c.serial:x})" for c in certificates)
     )
 
 

@@ -232,4 +232,4 @@ def _show(value: object) -> str:
 
 
 def _names(value: object) -> str:
-    return ", ".join(sorted(map(str, value)))[:80] if isinstance(value, dict) else type(value).__name__
+    return ", ".join(map(repr, sorted(value)))[:80] if isinstance(value, dict) else type(value).__name__

@@ -218,7 +218,7 @@ def _dates(out: Examined, found: PckChain | Problem, now: datetime) -> Check:
 
 
 def _validity(cert: Certificate) -> str:
-    return f"{cert.subject_cn}: {cert.not_before.isoformat()} to {cert.not_after.isoformat()}"
+    return f"{chains.shown(cert.subject_cn)}: {cert.not_before.isoformat()} to {cert.not_after.isoformat()}"
 
 
 def _revocation(

@@ -172,3 +172,33 @@ def test_a_ca_that_may_not_sign_crls() -> None:
     assert check(got, "dcap.chain-names").found == "'Intel SGX PCK Platform CA' may not sign CRLs"
     assert check(got, "dcap.revocation").reason == Reason.CRL_SIGNATURE
     assert "collateral.pck_crl" not in got.claims
+
+
+# --- hostile text --------------------------------------------------------------------------------
+
+HOSTILE = "\x1b[2J\r\nverdict: accepted \u202e".ljust(61, "x") + "!"
+"""64 bytes, as long as a common name may be, and longer once it is quoted."""
+SHOWN = repr(HOSTILE)[:63] + "…"
+
+
+def test_text_from_certificates_is_quoted_and_short() -> None:
+    """Terminals and logs get escapes and at most 64 characters: what a certificate says is never raw."""
+    ended = {"not_before": NOW - 9 * DAY, "not_after": NOW}
+    ca = issuer(common_name=HOSTILE, signer=STRANGER, path_length=None, is_ca=False, **ended)
+    own = issuer(common_name=HOSTILE, usage=CRL_SIGN, **ended)
+    for chain, failing in (
+        ((MACHINE.pck(common_name=HOSTILE, **ended), CA, ROOT), {"chain-dates", "chain-names"}),
+        ((MACHINE.pck(issued_by=HOSTILE), own, ROOT), {"chain", "chain-dates", "chain-names"}),
+        ((MACHINE.pck(issued_by=HOSTILE, **ended), ca, ROOT), {"chain", "chain-dates", "chain-names"}),
+    ):
+        got = with_chain(*chain)
+        for one in got.checks:
+            assert one.found.isprintable() and "!" not in one.found, one.id
+        for name in failing:
+            assert SHOWN in check(got, f"dcap.{name}").found, name
+
+
+def test_a_revoked_certificate_of_hostile_name_is_quoted() -> None:
+    leaf = MACHINE.pck(common_name=HOSTILE)
+    got = with_chain(leaf, CA, ROOT, pck_crl=MACHINE.pck_crl(revoked=[MACHINE.pck_serial]))
+    assert check(got, "dcap.revocation").found == f"revoked: {SHOWN} (serial {MACHINE.pck_serial:x})"

@@ -254,3 +254,9 @@ def test_level_by_svn(svn: int, status: Status | None) -> None:
     parsed, _ = identity.parse(IDENTITY, "identity")
     found = identity.level_of(parsed.levels, svn)
     assert (found.status if found else None) == status
+
+
+def test_names_of_members_are_quoted() -> None:
+    with pytest.raises(EndorsementFormatError) as caught:
+        open_signed(b'{"tcbInfo":{},"\\u001b[2J\\r\\n":1}', "tcbInfo", "TCB info")
+    assert caught.value.found == r"'\x1b[2J\r\n', 'tcbInfo'"
