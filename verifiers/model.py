@@ -215,9 +215,13 @@ class Tcb:
 class Verification:
     """Everything `verify` found out, at one instant. Made by verifiers/verdict.py only.
 
-    signature_valid: the evidence's own signature holds over the bytes received, under the leaf given.
-    chain_valid: signatures lead from that leaf to a pinned root; dates and revocation are checks of
-    their own. simulated: that root is the simulator's.
+    signature_valid: the evidence's own signature holds over the bytes received, under the leaf given. For a
+    quote whose PCK nobody brought, it means that body, attestation key and QE report hold together, with
+    nothing said about whose QE report it is; what a quote brings as its chain and cannot be read makes it
+    False (Intel's samples with DER for PEM count as having brought none). It never says who signed: that
+    is `authentic`.
+    chain_valid: signatures lead from that leaf, over issuers that may issue it, to a pinned root; False
+    without a leaf. Dates and revocation are checks of their own. simulated: that root is the simulator's.
     expires: the first instant at which some certificate or document that was relied on ends.
     used: SHA-256 of every certificate, CRL and document relied on, hex, by role.
     """

@@ -16,6 +16,7 @@ from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from verifiers.codec import der
 from verifiers.crypto import ecdsa, x509
 from verifiers.crypto.x509 import Certificate
 from verifiers.dcap import pck as pck_extension
@@ -34,8 +35,11 @@ MAX_CANDIDATES = 16
 
 @dataclass(frozen=True, slots=True)
 class Problem:
+    """garbled: the quote brought something in place of a PCK certificate, and that cannot be read."""
+
     reason: Reason
     found: str
+    garbled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +120,14 @@ def _from_quote(data: bytes, anchors: AnchorSet) -> PckChain | Problem:
     try:
         encoded = _split(data, limit=3)
     except EndorsementFormatError as error:
-        return Problem(Reason.CERTIFICATE_MALFORMED, f"{error.where}: {error.found}")
+        # Intel's own sample has its chain in DER, which type 5 is not: a chain, but none that we look into.
+        garbled = not _is_der_chain(data)
+        return Problem(Reason.CERTIFICATE_MALFORMED, f"{error.where}: {error.found}", garbled=garbled)
     certificates, unreadable = _parse_all(encoded)
     leaves = [c for c in certificates if pck_extension.EXTENSION in c.extensions]
     if len(leaves) != 1:
         found = unreadable or (f"{len(leaves)} certificates with the SGX extension",)
-        return Problem(Reason.CERTIFICATE_MALFORMED, found[0])
+        return Problem(Reason.CERTIFICATE_MALFORMED, found[0], garbled=True)
     rest = [c for c in certificates if c is not leaves[0]]
     self_issued = [c for c in rest if c.subject == c.issuer]
     root = self_issued[0] if len(self_issued) == 1 else None
@@ -141,9 +147,10 @@ def _from_endorsements(quote: Quote, endorsements: Endorsements, now: datetime) 
     leaves = [c for c in pool if pck_extension.EXTENSION in c.extensions][:MAX_CANDIDATES]
     if data.certification_type == PCK_LEAF:
         try:
-            leaves, _ = _parse_all(_split(data.certification_data, limit=1))
+            (encoded,) = _split(data.certification_data, limit=1)
+            leaves = [x509.parse(encoded, "PCK certificate")]
         except EndorsementFormatError as error:
-            return Problem(Reason.CERTIFICATE_MALFORMED, f"{error.where}: {error.found}")
+            return Problem(Reason.CERTIFICATE_MALFORMED, f"{error.where}: {error.found}", garbled=True)
     else:
         leaves = [c for c in leaves if signed_qe_report(quote, c)]
     if not leaves:
@@ -267,6 +274,16 @@ def _critical(certificate: Certificate) -> Iterator[str]:
 
 def _split(data: bytes, *, limit: int) -> tuple[bytes, ...]:
     return x509.split_pem(data, "certification data", limit=limit)
+
+
+def _is_der_chain(data: bytes) -> bool:
+    """Whether `data` is up to three certificates in DER, one behind the other, and nothing else."""
+    try:
+        elements = der.children(data, "certification data", limit=3)
+    except EndorsementFormatError:
+        return False
+    certificates, unreadable = _parse_all([element.raw for element in elements])
+    return bool(certificates) and not unreadable
 
 
 def _parse_all(encoded: Sequence[bytes]) -> tuple[list[Certificate], tuple[str, ...]]:

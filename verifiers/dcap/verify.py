@@ -282,8 +282,10 @@ def _signatures(out: Examined, quote: Quote, found: PckChain | Problem) -> tuple
     s = int.from_bytes(data.signature[32:], "big")
     signed = key is not None and ecdsa.verify_p256_sha256(key, r, s, quote.signed)
     body = q.SIGNATURE.passed if signed else q.SIGNATURE.fails("they are not")
-    # Without a PCK the QE report's signature is unknown, and the chain cannot be valid either.
-    out.signature_valid = bound and signed and qe.outcome is not Outcome.FAILED
+    # Without a PCK the QE report's signature is unknown, and the chain cannot be valid either. One that was
+    # brought and cannot be read is no lack of a PCK, but a signature that does not verify.
+    garbled = isinstance(found, Problem) and found.garbled
+    out.signature_valid = bound and signed and not garbled and qe.outcome is not Outcome.FAILED
     return qe, binding, body
 
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.simulator import intelcerts, keys, x509build
 from gateway.simulator.intel import Signing
+from gateway.simulator.quotewrite import pem
 from gateway.simulator.x509build import CRL_SIGN, KEY_CERT_SIGN
 from tests.unit.verifiers.dcap.support import (
     DATA,
@@ -24,7 +25,7 @@ from tests.unit.verifiers.dcap.support import (
 )
 from verifiers.dcap import roots
 from verifiers.errors import Reason
-from verifiers.model import AnchorSet, Outcome, Verdict, Verification
+from verifiers.model import AnchorSet, Outcome, Verdict, Verification, first_reason
 
 LEAF, CA, ROOT = MACHINE.pck_chain
 PLATFORM = intelcerts.CA_NAMES["platform"]
@@ -202,3 +203,40 @@ def test_a_revoked_certificate_of_hostile_name_is_quoted() -> None:
     leaf = MACHINE.pck(common_name=HOSTILE)
     got = with_chain(leaf, CA, ROOT, pck_crl=MACHINE.pck_crl(revoked=[MACHINE.pck_serial]))
     assert check(got, "dcap.revocation").found == f"revoked: {SHOWN} (serial {MACHINE.pck_serial:x})"
+
+
+# --- no leaf to look at --------------------------------------------------------------------------
+
+BROKEN = pem([LEAF])[:300] + pem([LEAF])[400:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "signed"),
+    [
+        pytest.param(3, b"x" * 404, True, id="encrypted-ppid"),
+        pytest.param(5, LEAF + CA + ROOT, True, id="chain-in-der"),
+        pytest.param(5, b"nonsense", False, id="nonsense"),
+        pytest.param(5, b"", False, id="nothing"),
+        pytest.param(5, pem([LEAF, CA, ROOT]) + b"x", False, id="more-behind-the-chain"),
+        pytest.param(5, pem([LEAF, CA, ROOT, ROOT]), False, id="four-certificates"),
+        pytest.param(5, pem([CA, ROOT]), False, id="no-leaf"),
+        pytest.param(5, pem([LEAF, LEAF, CA]), False, id="two-leaves"),
+        pytest.param(5, pem([LEAF[:-1], CA, ROOT]), False, id="leaf-cut-short"),
+        pytest.param(5, BROKEN, False, id="base64"),
+        pytest.param(5, LEAF + CA + ROOT + b"x", False, id="der-and-more"),
+        pytest.param(5, LEAF + LEAF + CA + ROOT, False, id="four-in-der"),
+        pytest.param(5, b"\x30\x00" * 3, False, id="der-but-no-certificates"),
+        pytest.param(4, b"nonsense", False, id="leaf-nonsense"),
+        pytest.param(4, pem([LEAF[:-1]]), False, id="leaf-unreadable"),
+    ],
+)
+def test_signature_valid_without_a_leaf(kind: int, content: bytes, signed: bool) -> None:
+    """True only as far as can be said; a chain that was brought and cannot be read is not "nothing said"."""
+    raw = MACHINE.quote(DATA, signing=Signing(certification_type=kind, certification=content))
+    got = verify(raw, MACHINE.endorsements())
+    assert got.signature_valid is signed
+    assert not got.chain_valid and not got.authentic
+    assert got.verdict is not Verdict.ACCEPTED
+    assert check(got, "dcap.qe-report-signature").outcome is Outcome.UNKNOWN
+    reason = Reason.DCAP_PCK_MISSING if kind == 3 else Reason.CERTIFICATE_MALFORMED
+    assert first_reason(got.checks) == reason
