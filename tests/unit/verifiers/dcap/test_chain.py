@@ -96,6 +96,17 @@ def test_a_ca_that_is_to_the_letter_counts_more_than_one_that_is_current() -> No
     assert found(got) == (Verdict.REFUSED, Reason.DCAP_CHAIN_DATES)
 
 
+def test_a_pinned_root_counts_more_than_the_simulators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One CA certified under both roots, in a deployment: the simulator's gets in nobody's way."""
+    vendor = issuer(common_name=intelcerts.ROOT_NAME, key=STRANGER, signer=STRANGER, path_length=1)
+    monkeypatch.setattr(roots, "PINS", {AnchorSet.VENDOR: frozenset({hashlib.sha256(vendor).hexdigest()})})
+    ca = issuer(signer=STRANGER)
+    for pool in ((LEAF, CA, ROOT, ca, vendor), (LEAF, ca, vendor, ROOT, CA)):
+        got = from_pool(*pool, anchors=AnchorSet.VENDOR)
+        assert got.chain_valid and not got.simulated
+    assert not from_pool(LEAF, CA, ROOT, vendor, anchors=AnchorSet.VENDOR).chain_valid
+
+
 def test_the_simulators_root_is_named_when_it_is_all_there_is() -> None:
     got = from_pool(LEAF, CA, anchors=AnchorSet.VENDOR)
     assert found(got) == (Verdict.REFUSED, Reason.SIMULATED)
