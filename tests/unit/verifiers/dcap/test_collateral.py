@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 from typing import Any
 
 import pytest
 
 from gateway.simulator import intelcerts, keys, seeds, x509build
 from gateway.simulator.intel import TdxMachine
-from tests.unit.verifiers.dcap.support import DATA, DAY, MACHINE, NOW, check, found, verify
+from tests.unit.verifiers.dcap.support import DATA, DAY, MACHINE, NOW, STRANGER, check, found, verify
 from tests.vectors.tdx_vectors import Cache
+from verifiers.dcap import roots
 from verifiers.errors import Reason
-from verifiers.model import Endorsements, Outcome, Verdict, Verification
+from verifiers.model import AnchorSet, Endorsements, Outcome, Verdict, Verification
 
 FORMER = seeds.p256("", "a former TCB signing key")
 ROOT = keys.intel_root_certificate()
@@ -123,3 +125,34 @@ def test_a_tcb_info_of_another_pceid_alone() -> None:
     assert "PCEID 0100" in check(got, "dcap.tcb-info").found
     assert "PCEID 0000" in check(got, "dcap.tcb-info").found
     assert got.missing
+
+
+# --- another root --------------------------------------------------------------------------------
+
+
+def test_a_signer_under_another_pinned_root_of_the_same_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two roots are believed and have one name; the chain's own is the only one that vouches for signers."""
+    name = intelcerts.name(intelcerts.ROOT_NAME)
+    root, signer = (
+        x509build.certificate(
+            serial=5,
+            signer=x509build.Signer(STRANGER),
+            issuer=name,
+            subject=name if is_ca else intelcerts.name(intelcerts.TCB_SIGNING_NAME),
+            not_before=NOW - DAY,
+            not_after=NOW + DAY,
+            key=key.public_key(),
+            extensions=(x509build.basic_constraints(ca=is_ca),),
+        )
+        for is_ca, key in ((True, STRANGER), (False, FORMER))
+    )
+    pins = frozenset({hashlib.sha256(one).hexdigest() for one in (root, ROOT)})
+    monkeypatch.setattr(roots, "PINS", dict.fromkeys(AnchorSet, pins))
+    for certificates in ((root, signer, ROOT), (ROOT, signer, root)):
+        got = with_pool(
+            MACHINE.endorsements(certificates=certificates),
+            tcb_infos=(OLD["tcb_infos"],),
+            qe_identities=(OLD["qe_identities"],),
+        )
+        assert got.chain_valid
+        assert found(got) == (Verdict.UNDECIDED, Reason.DCAP_TCB_CHAIN_MISSING)
