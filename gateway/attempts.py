@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -75,16 +75,18 @@ class Recorder:
         self,
         attempt: Attempt,
         appraisal: Appraisal,
+        told: Mapping[str, Any],
         expires: datetime,
         *,
         releasable: bool,
         further: Sequence[NewEntry] = (),
     ) -> Sequence[LedgerReceipt]:
         """Store the appraisal and say so in the ledger, in one durable step with `further` entries: the
-        receipts of those. releasable: whether a later release may rest on it."""
-        told = self._entry(attempt, "accepted", appraisal)
-        row = self._row(attempt, appraisal, expires, verdict=appraisal.verdict, releasable=releasable)
-        receipts = self.journal.commit((told, *further), row)
+        receipts of those. told: what `record.of` made of it. releasable: whether a later release may rest on
+        it."""
+        entry = self._entry(attempt, "accepted", appraisal)
+        row = _row(attempt, told, expires, verdict=appraisal.verdict, releasable=releasable)
+        receipts = self.journal.commit((entry, *further), row)
         attempt.accepted = True
         self.count("accepted", "")
         return receipts[1:]
@@ -103,33 +105,11 @@ class Recorder:
         if attempt.accepted:
             self.journal.commit((self._entry(attempt, "failed", appraisal),))
         else:
-            row = self._row(attempt, appraisal, attempt.at, verdict=why.verdict, releasable=False)
+            told = {} if appraisal is None else record.of(appraisal)
+            row = _row(attempt, told, attempt.at, verdict=why.verdict, releasable=False)
             self.journal.commit((self._entry(attempt, "refused", appraisal),), row)
         self.count(str(why.verdict), why.reason)
         return Denied(why, attempt=attempt.id, refusals=tuple(refusals))
-
-    def _row(
-        self,
-        attempt: Attempt,
-        appraisal: Appraisal | None,
-        expires: datetime,
-        *,
-        verdict: Verdict,
-        releasable: bool,
-    ) -> StoredAppraisal:
-        found: dict[str, Any] = {} if appraisal is None else record.of(appraisal)
-        told: dict[str, Any] = {"attempt": attempt.id, "kind": attempt.kind, "tenant": attempt.tenant}
-        return StoredAppraisal(
-            tenant=attempt.tenant,
-            jti=attempt.id,
-            created=attempt.at,
-            expires=expires,
-            releasable=releasable,
-            verdict=str(verdict),
-            evidence=attempt.evidence,
-            runtime_data=attempt.runtime_data,
-            record=record.encode(told | found | attempt.facts | {"at": record.rfc3339(attempt.at)}),
-        )
 
     def _entry(self, attempt: Attempt, what: str, appraisal: Appraisal | None) -> NewEntry:
         """What the ledger keeps: names and digests, no contents."""
@@ -143,3 +123,20 @@ class Recorder:
                 "simulated": appraisal.verification.simulated,
             }
         return NewEntry(attempt.tenant, f"{attempt.kind}.{what}", body)
+
+
+def _row(
+    attempt: Attempt, told: Mapping[str, Any], expires: datetime, *, verdict: Verdict, releasable: bool
+) -> StoredAppraisal:
+    about: dict[str, Any] = {"attempt": attempt.id, "kind": attempt.kind, "tenant": attempt.tenant}
+    return StoredAppraisal(
+        tenant=attempt.tenant,
+        jti=attempt.id,
+        created=attempt.at,
+        expires=expires,
+        releasable=releasable,
+        verdict=str(verdict),
+        evidence=attempt.evidence,
+        runtime_data=attempt.runtime_data,
+        record=record.encode({**about, **told, **attempt.facts, "at": record.rfc3339(attempt.at)}),
+    )

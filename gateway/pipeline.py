@@ -20,7 +20,7 @@ not, and the reply says which. When all are refused, the reply is a refusal with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -85,9 +85,12 @@ def attest(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
         appraisal = _leading(decisions, compiled, request, judge)
         _require_accepted(gateway, attempt, appraisal, decisions)
         expires = _expiry(gateway, verification, attempt.at)
-        token = _token(gateway, attempt, appraisal, expires, runtime, ear.ATTESTED)
+        told = record.of(appraisal)
+        token = _token(gateway, attempt, appraisal, told, expires, runtime, ear.ATTESTED)
         plan = gateway.releaser.plan(attempt, runtime, decisions)
-        receipts = gateway.recorder.accept(attempt, appraisal, expires, releasable=True, further=plan.entries)
+        receipts = gateway.recorder.accept(
+            attempt, appraisal, told, expires, releasable=True, further=plan.entries
+        )
         return {"attempt": attempt.id, "ear": token} | _release(gateway, attempt, runtime, plan, receipts)
 
 
@@ -246,14 +249,14 @@ def _verify(
     verification = gateway.appraiser.verify(opened, binding, attempt.at)
     compiled = gateway.appraiser.book.of(attempt.tenant)
     appraisal = gateway.appraiser.judge(verification, compiled, _named(compiled, request.policy), attempt.at)
-    expires = _expiry(gateway, verification, attempt.at)
+    expires, told = _expiry(gateway, verification, attempt.at), record.of(appraisal)
     if runtime is not None and appraisal.verdict is Verdict.ACCEPTED:
-        gateway.recorder.accept(attempt, appraisal, expires, releasable=False)
+        gateway.recorder.accept(attempt, appraisal, told, expires, releasable=False)
     elif runtime is not None:
         gateway.recorder.refuse(attempt, of_appraisal(appraisal), appraisal)
     nonce = b64.encode_url(binding.expected) if isinstance(binding, ReportData) else None
-    token = _token(gateway, attempt, appraisal, expires, runtime, ear.BACKGROUND, nonce)
-    return {"attempt": attempt.id, "ear": token} | record.public(appraisal)
+    token = _token(gateway, attempt, appraisal, told, expires, runtime, ear.BACKGROUND, nonce)
+    return {"attempt": attempt.id, "ear": token} | record.public(told)
 
 
 def _expiry(gateway: Gateway, verification: Verification, now: datetime) -> datetime:
@@ -266,6 +269,7 @@ def _token(
     gateway: Gateway,
     attempt: Attempt,
     appraisal: Appraisal,
+    told: Mapping[str, Any],
     expires: datetime,
     runtime: native.RuntimeData | None,
     purpose: str,
@@ -273,6 +277,7 @@ def _token(
 ) -> str:
     claims = ear.claims(
         appraisal,
+        told,
         issuer=gateway.issuer,
         audience=gateway.issuer,
         tenant=attempt.tenant,

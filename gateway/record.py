@@ -5,14 +5,15 @@ No secret, key or nonce is in it. The evidence itself is stored beside it, so th
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from gateway.token.ear import evidence_json, tcb_json
+import msgspec
+
 from policies.appraise import Appraisal
 from verifiers.claims import json_claims
-from verifiers.model import Check
+from verifiers.model import Check, Verification
 
 
 def rfc3339(moment: datetime) -> str:
@@ -20,10 +21,10 @@ def rfc3339(moment: datetime) -> str:
 
 
 def of(appraisal: Appraisal) -> dict[str, Any]:
-    """The whole appraisal as JSON."""
+    """The whole appraisal in JSON's types. Record, result token and reply are all made from this."""
     verification = appraisal.verification
     return {
-        "verdict": str(appraisal.verdict),
+        "verdict": appraisal.verdict.value,
         "reason": appraisal.reason,
         "rule": appraisal.rule,
         "authentic": verification.authentic,
@@ -32,7 +33,7 @@ def of(appraisal: Appraisal) -> dict[str, Any]:
         "simulated": verification.simulated,
         "evidence": evidence_json(verification),
         "tcb": tcb_json(appraisal),
-        "claims": dict(json_claims(verification)),
+        "claims": json_claims(verification),
         "checks": [check_json(check) for check in appraisal.checks],
         "unchecked": list(appraisal.unchecked),
         "waived": [waiver.id for waiver in appraisal.waived],
@@ -46,21 +47,42 @@ def of(appraisal: Appraisal) -> dict[str, Any]:
     }
 
 
-def public(appraisal: Appraisal) -> dict[str, Any]:
-    """What a relying party is told: findings by name, but not what the operator's documents expect."""
-    out = of(appraisal)
-    for name in ("missing", "used"):
-        del out[name]
-    out["checks"] = [
-        {"id": check.id, "outcome": str(check.outcome), "reason": check.code} for check in appraisal.checks
-    ]
+def public(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a relying party is told: findings by name, but not what the operator's documents expect.
+
+    told: what `of` made.
+    """
+    out = {name: value for name, value in told.items() if name not in ("missing", "used")}
+    out["checks"] = [{name: check[name] for name in ("id", "outcome", "reason")} for check in told["checks"]]
     return out
+
+
+def evidence_json(verification: Verification) -> dict[str, Any]:
+    """What was looked at; `digest` is over the signed bytes."""
+    summary = verification.evidence
+    return {
+        "type": summary.kind.value,
+        "version": summary.version,
+        "signing_key": summary.signing_key,
+        "product": summary.product,
+        "fmspc": summary.fmspc,
+        "digest": f"sha256:{summary.digest.hex()}",
+    }
+
+
+def tcb_json(appraisal: Appraisal) -> dict[str, Any]:
+    tcb = appraisal.tcb
+    return {
+        "status": tcb.status,
+        "advisory_ids": list(tcb.advisory_ids),
+        "date": None if tcb.date is None else rfc3339(tcb.date),
+    }
 
 
 def check_json(check: Check) -> dict[str, Any]:
     out = {
         "id": check.id,
-        "outcome": str(check.outcome),
+        "outcome": check.outcome.value,
         "expected": check.expected,
         "found": check.found,
         "source": check.source,
@@ -70,4 +92,5 @@ def check_json(check: Check) -> dict[str, Any]:
 
 
 def encode(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    """JSON, not canonical: these bytes are kept or sent, and never made again to be compared."""
+    return msgspec.json.encode(value)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 JSON, OCTETS, YAML, TEXT = "application/json", "application/octet-stream", "application/yaml", "text/plain"
 
@@ -47,5 +48,4 @@ Handler = Callable[[Any, Call], Reply]
 
 
 def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
-    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    return Reply(status=status, body=body, headers=headers or {})
+    return Reply(status=status, body=msgspec.json.encode(value), headers=headers or {})

@@ -8,9 +8,8 @@ report data and for nothing else.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -22,6 +21,7 @@ from verifiers.codec import b64
 ECDH_ALG, RSA_ALG = "ECDH-ES+A256KW", "RSA-OAEP-256"
 """The key management algorithm follows from the key type alone; a JWK may repeat it, never choose it."""
 
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 _CURVES: Mapping[str, tuple[ec.EllipticCurve, int]] = {
     "P-256": (ec.SECP256R1(), 32),
     "P-384": (ec.SECP384R1(), 48),
@@ -34,16 +34,13 @@ _OPTIONAL = frozenset({"alg", "kid", "use"})
 
 @dataclass(frozen=True, slots=True)
 class AttestedKey:
-    """A validated public key. `jwk`: the required members only, sorted. `alg`: how to wrap to it."""
+    """A validated public key. jwk: the required members only, sorted. alg: how to wrap to it. thumbprint: RFC
+    7638, SHA-256, base64url. public: the key that the members say."""
 
     alg: str
     jwk: Mapping[str, str]
-
-    @property
-    def thumbprint(self) -> str:
-        """RFC 7638, SHA-256, base64url."""
-        canonical = json.dumps(dict(self.jwk), sort_keys=True, separators=(",", ":")).encode()
-        return b64.encode_url(hashlib.sha256(canonical).digest())
+    thumbprint: str
+    public: PublicKey = field(repr=False, compare=False)
 
 
 def parse(value: object, where: str) -> AttestedKey:
@@ -73,12 +70,20 @@ def parse(value: object, where: str) -> AttestedKey:
     if unknown:
         raise _bad(where, f"members {', '.join(required)}", f"unknown member {unknown[0][:32]!r}")
     jwk = {name: value[name] for name in required}
-    alg = _elliptic(jwk, where) if kty == "EC" else _rsa(jwk, where)
+    public = _elliptic(jwk, where) if kty == "EC" else _rsa(jwk, where)
+    alg = ECDH_ALG if kty == "EC" else RSA_ALG
     _check_optional(value, alg, where)
-    return AttestedKey(alg, jwk)
+    return AttestedKey(alg, jwk, _thumbprint(jwk), public)
 
 
-def _elliptic(jwk: Mapping[str, str], where: str) -> str:
+def _thumbprint(jwk: Mapping[str, str]) -> str:
+    """RFC 7638 section 3: the required members, sorted. None has a character that JSON escapes: curve and
+    type are known words, the rest is base64url."""
+    text = ",".join(f'"{name}":"{jwk[name]}"' for name in sorted(jwk))
+    return b64.encode_url(hashlib.sha256(f"{{{text}}}".encode()).digest())
+
+
+def _elliptic(jwk: Mapping[str, str], where: str) -> ec.EllipticCurvePublicKey:
     if jwk["crv"] not in _CURVES:
         raise _bad(f"{where}.crv", "P-256, P-384 or P-521", jwk["crv"])
     curve, size = _CURVES[jwk["crv"]]
@@ -89,13 +94,12 @@ def _elliptic(jwk: Mapping[str, str], where: str) -> str:
             raise _bad(f"{where}.{name}", f"{size} bytes", f"{len(raw)} bytes")
         numbers.append(int.from_bytes(raw, "big"))
     try:
-        ec.EllipticCurvePublicNumbers(numbers[0], numbers[1], curve).public_key()
+        return ec.EllipticCurvePublicNumbers(numbers[0], numbers[1], curve).public_key()
     except (ValueError, UnsupportedAlgorithm):
         raise _bad(where, f"a point on {jwk['crv']}", "a point that is not") from None
-    return ECDH_ALG
 
 
-def _rsa(jwk: Mapping[str, str], where: str) -> str:
+def _rsa(jwk: Mapping[str, str], where: str) -> rsa.RSAPublicKey:
     if jwk["e"] != "AQAB":
         raise _bad(f"{where}.e", "AQAB (65537)", jwk["e"])
     raw = b64.decode_url(jwk["n"], f"{where}.n", limit=512)
@@ -103,10 +107,9 @@ def _rsa(jwk: Mapping[str, str], where: str) -> str:
     if not raw or raw[0] == 0 or not 2048 <= modulus.bit_length() <= 4096 or not modulus & 1:
         raise _bad(f"{where}.n", "an odd modulus of 2048..4096 bits", f"{modulus.bit_length()} bits")
     try:
-        rsa.RSAPublicNumbers(65537, modulus).public_key()
+        return rsa.RSAPublicNumbers(65537, modulus).public_key()
     except (ValueError, UnsupportedAlgorithm):
         raise _bad(f"{where}.n", "an RSA modulus", "a number that is none") from None
-    return RSA_ALG
 
 
 def _check_optional(value: Mapping[str, object], alg: str, where: str) -> None:

@@ -7,11 +7,12 @@ is signed, and names the guest's own nonce, audience and path.
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+
+import msgspec
 
 from gateway.errors import GatewayError, GatewayReason
 from gateway.release.wrap import PrivateKey, unwrap
@@ -47,7 +48,7 @@ def statement(
     *, iss: str, aud: str, nonce: str, path: str, version: int, lease: timedelta | None, jwe: str
 ) -> bytes:
     """The payload that the gateway signs. `aud` and `nonce` are the guest's own, from its runtime data."""
-    return json.dumps(
+    return msgspec.json.encode(
         {
             "iss": iss,
             "aud": aud,
@@ -56,9 +57,8 @@ def statement(
             "version": version,
             "lease": None if lease is None else int(lease.total_seconds()),
             "jwe": jwe,
-        },
-        separators=(",", ":"),
-    ).encode()
+        }
+    )
 
 
 def open_release(token: str, jwks: Mapping[str, Any], private_key: PrivateKey, expected: Expected) -> Opened:

@@ -6,25 +6,26 @@ nothing is ever released on the strength of what the token says about itself.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from gateway.token import vector
 from policies.appraise import Appraisal
-from verifiers.claims import json_claims
-from verifiers.model import Verification
 
 PROFILE = "tag:github.com,2023:veraison/ear"
 TYP = "eat+jwt"
 BUILD = "sealgate 0.1.0"
 ATTESTED, BACKGROUND = "attest", "background-check"
 """What a token came from. Only the first kind names something that may be released."""
+_TOLD = ("verdict", "reason", "rule", "simulated", "evidence", "tcb", "claims", "unchecked", "waived")
 
 
 def claims(
     appraisal: Appraisal,
+    told: Mapping[str, Any],
     *,
     issuer: str,
     audience: str,
@@ -36,8 +37,8 @@ def claims(
     thumbprint: str | None,
     purpose: str,
 ) -> dict[str, Any]:
-    """The claims set. nonce: the challenge found in the evidence; thumbprint: RFC 7638 of the attested key;
-    either is None when the evidence was not bound to one."""
+    """The claims set. told: what `record.of` made of the appraisal. nonce: the challenge found in the
+    evidence; thumbprint: RFC 7638 of the attested key; None when the evidence was not bound to one."""
     out: dict[str, Any] = {
         "eat_profile": PROFILE,
         "iss": issuer,
@@ -48,7 +49,7 @@ def claims(
         "ear.verifier-id": {"developer": issuer, "build": BUILD},
         "sealgate.purpose": purpose,
         "sealgate.tenant": tenant,
-        "submods": {"cpu0": submodule(appraisal)},
+        "submods": {"cpu0": submodule(appraisal, told)},
     }
     if nonce is not None:
         out["eat_nonce"] = nonce
@@ -57,7 +58,7 @@ def claims(
     return out
 
 
-def submodule(appraisal: Appraisal) -> dict[str, Any]:
+def submodule(appraisal: Appraisal, told: Mapping[str, Any]) -> dict[str, Any]:
     """`cpu0`: status, vector, policy, and our extension with the findings by name. What a check expected and
     found stays with the operator: a token travels."""
     made = vector.trustworthiness(appraisal)
@@ -65,42 +66,10 @@ def submodule(appraisal: Appraisal) -> dict[str, Any]:
         "ear.status": vector.status(appraisal, made),
         "ear.trustworthiness-vector": made,
         "ear.appraisal-policy-id": " ".join(appraisal.policy_digests) or "none",
-        "sealgate": {
-            "verdict": str(appraisal.verdict),
-            "reason": appraisal.reason,
-            "rule": appraisal.rule,
-            "simulated": appraisal.verification.simulated,
-            "evidence": evidence_json(appraisal.verification),
-            "tcb": tcb_json(appraisal),
-            "claims": dict(json_claims(appraisal.verification)),
-            "checks": {check.id: str(check.outcome) for check in appraisal.checks},
-            "unchecked": list(appraisal.unchecked),
-            "waived": [waiver.id for waiver in appraisal.waived],
-        },
+        "sealgate": {name: told[name] for name in _TOLD}
+        | {"checks": {check.id: check.outcome.value for check in appraisal.checks}},
     }
 
 
 def encode(claims_set: Mapping[str, Any]) -> bytes:
-    return json.dumps(claims_set, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def evidence_json(verification: Verification) -> dict[str, Any]:
-    """What was looked at; `digest` is over the signed bytes."""
-    summary = verification.evidence
-    return {
-        "type": str(summary.kind),
-        "version": summary.version,
-        "signing_key": summary.signing_key,
-        "product": summary.product,
-        "fmspc": summary.fmspc,
-        "digest": f"sha256:{summary.digest.hex()}",
-    }
-
-
-def tcb_json(appraisal: Appraisal) -> dict[str, Any]:
-    tcb = appraisal.tcb
-    return {
-        "status": tcb.status,
-        "advisory_ids": list(tcb.advisory_ids),
-        "date": None if tcb.date is None else tcb.date.isoformat().replace("+00:00", "Z"),
-    }
+    return msgspec.json.encode(claims_set)

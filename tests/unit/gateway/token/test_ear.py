@@ -10,6 +10,7 @@ import pytest
 from joserfc import jws as jose
 from joserfc.jwk import ECKey
 
+from gateway import record
 from gateway.errors import GatewayError
 from gateway.token import ear, vector, verify
 from policies.appraise import Appraisal, Waiver
@@ -180,6 +181,7 @@ def test_tiers(value: int, tier: str) -> None:
 def token(changes: dict[str, Any] | None = None, **header: Any) -> str:
     claims = ear.claims(
         appraisal(),
+        record.of(appraisal()),
         issuer="https://g.example",
         audience="https://g.example",
         tenant="default",
@@ -256,4 +258,5 @@ def test_a_token_of_another_type_is_refused() -> None:
 
 def test_the_evidences_claims_are_in_the_token_by_their_json_names() -> None:
     found = verification(claims={"snp.measurement": b"m" * 48})
-    assert ear.submodule(appraisal(found))["sealgate"]["claims"] == {"measurement": "6d" * 48}
+    result = appraisal(found)
+    assert ear.submodule(result, record.of(result))["sealgate"]["claims"] == {"measurement": "6d" * 48}
