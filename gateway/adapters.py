@@ -1,7 +1,4 @@
-"""The clock and the random generator: where the gateway asks the machine for them.
-
-Only keys that live for one operation, with what goes with them, come from the cryptographic library itself.
-"""
+"""The clock and the random generator: the only two places of the gateway that ask the machine for them."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+import jwt
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -27,8 +28,10 @@ from gateway.token import jws
 
 T = TypeVar("T")
 
+ALGORITHM = "ES256"
 _GCM_NONCE, _GCM_TAG = 12, 16
 _LOCK_SECONDS = 10.0
+_JWS = jwt.PyJWS(algorithms=[ALGORITHM])
 _RESERVED = frozenset({"alg", "kid", "crit", "b64", "jwk", "jku", "x5c", "x5u", "x5t", "x5t#S256"})
 """Header members that a caller of `sign_jws` cannot set: they choose keys, algorithms or meaning."""
 
@@ -106,12 +109,15 @@ class FileKeys:
 
     def sign_jws(self, header: Mapping[str, Any], payload: bytes) -> str:
         """Raises ValueError for a header without `typ` or with a member that is not the caller's to set."""
-        if not _RESERVED.isdisjoint(header):
-            raise ValueError(f"the caller cannot set {min(_RESERVED & header.keys())!r}")
+        reserved = sorted(_RESERVED & header.keys())
+        if reserved:
+            raise ValueError(f"the caller cannot set {reserved[0]!r}")
         if not isinstance(header.get("typ"), str) or not header["typ"]:
             raise ValueError("a token says its type")
         key = self._current().signing
-        return jws.sign(key.private, key.kid, header, payload)
+        return _JWS.encode(
+            payload, key.private, algorithm=ALGORITHM, headers={**header, "alg": ALGORITHM, "kid": key.kid}
+        )
 
     def verify_jws(self, token: str, typ: str) -> bytes:
         try:
@@ -227,7 +233,7 @@ def bound(key_id: str, associated: bytes) -> bytes:
 
 
 def _published(key: keyring.SigningKey) -> Mapping[str, str]:
-    return {**keyring.jwk(key.private.public_key()), "alg": jws.ALGORITHM, "kid": key.kid, "use": "sig"}
+    return {**keyring.jwk(key.private.public_key()), "alg": ALGORITHM, "kid": key.kid, "use": "sig"}
 
 
 def _stamp(folder: Path) -> tuple[int, int, int]:

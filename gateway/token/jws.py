@@ -1,7 +1,7 @@
-"""Compact JWS, ES256 only: signing, and checking against a key set obtained beforehand (RFC 7515, RFC 8725).
+"""Checking a compact JWS against a key set that was obtained beforehand (RFC 7515, RFC 8725).
 
-In a check the header chooses among *our* keys by `kid` and nothing else: the algorithm is ES256 whatever it
-says, a key inside the header is refused, and so is `crit`.
+The header chooses among *our* keys by `kid` and nothing else: the algorithm is ES256 whatever it says, a key
+inside the header is refused, and so is `crit`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jwt
-import msgspec
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from jwt.algorithms import ECAlgorithm
 
 from gateway.errors import GatewayError, GatewayReason
@@ -23,16 +20,7 @@ from verifiers.errors import EvidenceFormatError
 ALGORITHM = "ES256"
 MAX_TOKEN = 512 * 1024
 _FOREIGN_KEYS = frozenset({"jwk", "jku", "x5c", "x5u", "x5t", "x5t#S256"})
-_ECDSA = ec.ECDSA(hashes.SHA256())
 _JWS = jwt.PyJWS(algorithms=[ALGORITHM])
-
-
-def sign(private: ec.EllipticCurvePrivateKey, kid: str, header: Mapping[str, Any], payload: bytes) -> str:
-    """ES256 (RFC 7518 section 3.4): the signature is r ‖ s, 32 bytes each. private: a P-256 key."""
-    head = msgspec.json.encode({**header, "alg": ALGORITHM, "kid": kid})
-    signed = f"{b64.encode_url(head)}.{b64.encode_url(payload)}"
-    r, s = decode_dss_signature(private.sign(signed.encode(), _ECDSA))
-    return f"{signed}.{b64.encode_url(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
 
 def verify(token: str, jwks: Mapping[str, Any], *, typ: str) -> bytes:
