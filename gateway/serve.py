@@ -1,4 +1,4 @@
-"""Running the gateway: worker processes of granian, each with the WSGI application of `http/app.py`."""
+"""Running the gateway: worker processes of granian, each with the front and the WSGI application."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ from gateway.adapters import SystemClock
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.http import app as web
-from gateway.http.body import BodyReader
+from gateway.http.front import Front
 from gateway.store import Store
 
 _HEADER_MILLISECONDS = 10_000
+_CONNECTIONS = 1024
+"""Requests that one worker takes on at once, most of them waiting for their body."""
 _STOP_SECONDS = 10
 _READY_SECONDS = 60
 _POLL_SECONDS = 0.05
@@ -40,11 +42,16 @@ log = logging.getLogger("sealgate.serve")
 
 
 def load_application(config: Config) -> Any:
-    """The WSGI application, composed inside a worker process."""
+    """What granian calls in a worker process: the front, and behind it the WSGI application."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     site, _ = app.compose(config)
-    reader = BodyReader(threads=2 * config.listen.threads, seconds=config.limits.read_seconds)
-    return web.create(site, reader)
+    application = web.create(site)
+    return Front(
+        application.wsgi_app,
+        web.body_limits(application),
+        threads=config.listen.threads,
+        seconds=config.limits.read_seconds,
+    )
 
 
 def serve(config: Config, store: Store, *, ready: Callable[[], None]) -> None:
@@ -56,9 +63,9 @@ def serve(config: Config, store: Store, *, ready: Callable[[], None]) -> None:
         "gateway",
         address=config.listen.host,
         port=config.listen.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=config.listen.workers,
-        blocking_threads=config.listen.threads,
+        backpressure=_CONNECTIONS,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=64 * 1024),
         log_level=LogLevels.error,

@@ -8,11 +8,12 @@ from typing import Any
 
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
 
 from gateway import admins
 from gateway.errors import GatewayError, GatewayReason
+from gateway.http import body as bodies
 from gateway.http import problem
-from gateway.http.body import BodyReader
 from gateway.http.handlers import Site
 from gateway.http.message import Call, Reply, Role
 from gateway.http.openapi import paths_of
@@ -30,7 +31,7 @@ _HEADERS = {
 _STATUS = {404: GatewayReason.REQUEST_NOT_FOUND, 405: GatewayReason.REQUEST_METHOD}
 
 
-def create(site: Site, reader: BodyReader) -> Flask:
+def create(site: Site) -> Flask:
     """The WSGI application of one worker."""
     app = Flask("sealgate", static_folder=None)
     app.url_map.merge_slashes = False
@@ -42,7 +43,7 @@ def create(site: Site, reader: BodyReader) -> Flask:
             app.add_url_rule(
                 path,
                 endpoint=f"{route.method} {path}",
-                view_func=_view(site, reader, route, fixed),
+                view_func=_view(site, route, fixed),
                 methods=[route.method],
                 provide_automatic_options=False,
             )
@@ -57,10 +58,25 @@ def create(site: Site, reader: BodyReader) -> Flask:
     return app
 
 
-def _view(site: Site, reader: BodyReader, route: Route, fixed: dict[str, str]) -> Callable[..., Response]:
+def body_limits(app: Flask) -> Callable[[str, str], int]:
+    """Method and path to the most bytes of a body that is taken there; 0 where there is no route."""
+    limits = {f"{route.method} {path}": route.body for route in ROUTES for path in paths_of(route)}
+    bound = app.url_map.bind("")
+
+    def limit_of(method: str, path: str) -> int:
+        try:
+            endpoint, _ = bound.match(path.encode("latin-1").decode("utf-8", "replace"), method)
+        except (HTTPException, RequestRedirect):
+            return 0
+        return limits[str(endpoint)]
+
+    return limit_of
+
+
+def _view(site: Site, route: Route, fixed: dict[str, str]) -> Callable[..., Response]:
     def view(**params: str) -> Response:
         try:
-            reply = route.handler(site, _call(site, reader, route, request, params))
+            reply = route.handler(site, _call(site, route, request, params))
         except Exception as error:
             reply = _failure(error).reply()
         site.metrics.count("sealgate_http_requests_total", route=route.path, status=str(reply.status))
@@ -69,13 +85,13 @@ def _view(site: Site, reader: BodyReader, route: Route, fixed: dict[str, str]) -
     return view
 
 
-def _call(site: Site, reader: BodyReader, route: Route, received: Request, params: dict[str, str]) -> Call:
+def _call(site: Site, route: Route, received: Request, params: dict[str, str]) -> Call:
     """Who, then where, then what: nothing is read from somebody who may not call."""
     tenant = tenant_name(params.pop("tenant", DEFAULT_TENANT), "tenant")
     who = _administrator(site, received, tenant) if route.role is Role.ADMIN else None
     body = b""
     if route.body:
-        body = reader.read(received.environ, route.body)
+        body = bodies.read(received.environ, route.body)
         if body or not route.empty:
             _check_media_type(route, received)
     return Call(

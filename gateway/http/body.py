@@ -1,18 +1,19 @@
-"""Reading a request's body: bounded in bytes before anything is read, and in time while it is.
+"""A request's body: bounded in bytes before anything is read, and in time while it is.
 
-A server thread that waits for a slow peer is lost to everybody else, and a blocking read cannot be
-interrupted. So the read happens in a helper thread; when time is up the request is answered, the server
-closes the connection, and that ends the helper's read too.
+Reading and judging are apart. `Arriving` is filled by whoever talks to the peer (`front.py`) and cannot wait
+for ever; `read` says what is wrong with the result, once it is known who asks and for what.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.errors import GatewayError, GatewayReason
 
+ARRIVED = "sealgate.body"
+"""Where an environ carries the `Arrived` of its request. Without it `wsgi.input` is read."""
 _CHUNK = 64 * 1024
 
 
@@ -20,57 +21,68 @@ class Stream(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class BodyReader:
-    """One per worker process. threads: as many as requests that may be in progress at once."""
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What came of a body. late: not all of it within `seconds`. broken: the connection ended before it.
+    crowded: too much is being held for others."""
 
-    def __init__(self, *, threads: int, seconds: float) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="body")
-        self._seconds = seconds
-
-    def read(self, environ: dict[str, Any], limit: int) -> bytes:
-        """The whole body, at most `limit` bytes.
-
-        Raises GatewayError: REQUEST_TOO_LARGE (by its declared length, before a byte is read, or by what
-        came), REQUEST_MALFORMED (fewer bytes than declared, or not in time).
-        """
-        declared = _declared(environ)
-        if declared is not None and declared > limit:
-            raise _too_large(limit, f"{declared} bytes declared")
-        if declared == 0 or (declared is None and "HTTP_TRANSFER_ENCODING" not in environ):
-            return b""
-        future = self._pool.submit(_take, environ["wsgi.input"], limit)
-        try:
-            body = future.result(self._seconds)
-        except TooSlow:
-            raise _malformed(f"the body within {self._seconds:g} s", "less") from None
-        except OSError:
-            raise _malformed("a whole body", "a broken connection") from None
-        if len(body) > limit:
-            raise _too_large(limit, "more")
-        if declared is not None and len(body) != declared:
-            raise _malformed(f"{declared} bytes", f"{len(body)} bytes")
-        return body
+    body: bytes
+    seconds: float = 0
+    late: bool = False
+    broken: bool = False
+    crowded: bool = False
 
 
-def _take(stream: Stream, limit: int) -> bytes:
-    parts: list[bytes] = []
-    left = limit + 1
-    while left > 0:
-        part = stream.read(min(left, _CHUNK))
-        if not part:
-            break
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)
+def read(environ: Mapping[str, Any], limit: int) -> bytes:
+    """The whole body, at most `limit` bytes.
+
+    Raises GatewayError: REQUEST_TOO_LARGE (by its declared length, before a byte is read, or by what
+    came), REQUEST_MALFORMED (fewer bytes than declared, or not in time), RATE_LIMITED (crowded).
+    """
+    declared = declared_length(environ)
+    if declared is not None and declared > limit:
+        raise _too_large(limit, f"{declared} bytes declared")
+    if declared == 0 or (declared is None and "HTTP_TRANSFER_ENCODING" not in environ):
+        return b""
+    arrived = environ.get(ARRIVED)
+    if not isinstance(arrived, Arrived):
+        arrived = _take(environ["wsgi.input"], limit)
+    if arrived.crowded:
+        raise _crowded()
+    if len(arrived.body) > limit:
+        raise _too_large(limit, "more")
+    if arrived.late:
+        raise _malformed(f"the body within {arrived.seconds:g} s", "less")
+    if arrived.broken:
+        raise _malformed("a whole body", "a broken connection")
+    if declared is not None and len(arrived.body) != declared:
+        raise _malformed(f"{declared} bytes", f"{len(arrived.body)} bytes")
+    return arrived.body
 
 
-def _declared(environ: dict[str, Any]) -> int | None:
+def declared_length(environ: Mapping[str, Any]) -> int | None:
+    """Content-Length, or None without one. Raises GatewayError(REQUEST_MALFORMED) for what is no decimal."""
     text = environ.get("CONTENT_LENGTH")
     if text is None or text == "":
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise _malformed("a decimal Content-Length", "another")
     return int(text)
+
+
+def _take(stream: Stream, limit: int) -> Arrived:
+    parts: list[bytes] = []
+    left = limit + 1
+    try:
+        while left > 0:
+            part = stream.read(min(left, _CHUNK))
+            if not part:
+                break
+            parts.append(part)
+            left -= len(part)
+    except OSError:
+        return Arrived(b"".join(parts), broken=True)
+    return Arrived(b"".join(parts))
 
 
 def _too_large(limit: int, found: str) -> GatewayError:
@@ -90,4 +102,14 @@ def _malformed(expected: str, found: str) -> GatewayError:
         where="body",
         expected=expected,
         found=found,
+    )
+
+
+def _crowded() -> GatewayError:
+    return GatewayError(
+        GatewayReason.RATE_LIMITED,
+        "too many large bodies are on their way; try again shortly",
+        where="body",
+        expected="room for the body",
+        found="none",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import socket
@@ -551,6 +552,33 @@ def test_a_slow_body_is_answered_in_time(tmp_path: Path) -> None:
         status, problem = raw_request(server, post("/v1/challenge", b"{", length=100))
         assert (status, problem["reason"]) == (400, "request.malformed")
         assert server.anonymous.get("/healthz")["status"] == "ok"
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
+def test_bodies_that_stall_hold_up_nobody_else(tmp_path: Path, chunked: bool) -> None:
+    """The peers keep their sockets open: a worker that waits for them is lost to everybody else."""
+    config = tmp_path / "sealgate.toml"
+    config.write_text("[limits]\nread_seconds = 1\n[listen]\nworkers = 1\nthreads = 2\n")
+    stalled = post("/v1/challenge", b"{", length=4000)
+    if chunked:
+        stalled = stalled.replace(b"Content-Length: 4000", b"Transfer-Encoding: chunked")[:-1] + b"5\r\n{"
+    with serving(tmp_path, "--config", str(config)) as server:
+        parts = urlsplit(server.url)
+        with contextlib.ExitStack() as open_sockets:
+            peers = []
+            for _ in range(8):
+                peer = open_sockets.enter_context(
+                    socket.create_connection((parts.hostname, parts.port), timeout=30)
+                )
+                peer.sendall(stalled)
+                peers.append(peer)
+            assert server.anonymous.get("/healthz")["status"] == "ok"
+            for peer in peers:
+                reply = http.client.HTTPResponse(peer)
+                reply.begin()
+                assert (reply.status, json.loads(reply.read())["reason"]) == (400, "request.malformed")
+            assert server.anonymous.get("/healthz")["status"] == "ok"
+            assert server.anonymous.post("/v1/challenge", {})["nonce"]
 
 
 def test_replies_carry_the_mode_and_the_usual_protections(server: Server) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from gateway.errors import ABOUT, GatewayError, GatewayReason
-from gateway.http import openapi, problem
-from gateway.http.body import BodyReader
+from gateway.http import body, openapi, problem
+from gateway.http.body import ARRIVED, Arrived
 from gateway.http.message import Role
 from gateway.http.metrics import MAX_SERIES, Metrics
 from gateway.http.routes import ROUTES
@@ -23,11 +21,6 @@ from verifiers.errors import EvidenceFormatError
 from verifiers.model import Verdict
 
 # --- bodies --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def reader() -> Iterator[BodyReader]:
-    yield BodyReader(threads=2, seconds=5)
 
 
 class Counting(io.BytesIO):
@@ -52,63 +45,67 @@ def environ(stream: Any, length: object = None, *, chunked: bool = False) -> dic
 
 @pytest.mark.parametrize(("size", "accepted"), [(9, True), (10, True), (11, False)])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_the_limit_holds_declared_or_not(
-    reader: BodyReader, size: int, accepted: bool, chunked: bool
-) -> None:
+def test_the_limit_holds_declared_or_not(size: int, accepted: bool, chunked: bool) -> None:
     given = environ(Counting(b"x" * size), None if chunked else size, chunked=chunked)
     if accepted:
-        assert reader.read(given, 10) == b"x" * size
+        assert body.read(given, 10) == b"x" * size
     else:
         with pytest.raises(GatewayError) as caught:
-            reader.read(given, 10)
+            body.read(given, 10)
         assert caught.value.reason == "request.too-large"
 
 
-def test_nothing_is_read_of_a_body_that_is_declared_too_large(reader: BodyReader) -> None:
+def test_nothing_is_read_of_a_body_that_is_declared_too_large() -> None:
     stream = Counting(b"x" * 100)
     with pytest.raises(GatewayError):
-        reader.read(environ(stream, 100_000_000), 10)
+        body.read(environ(stream, 100_000_000), 10)
     assert stream.taken == 0
 
 
-def test_an_endless_body_is_read_up_to_the_limit(reader: BodyReader) -> None:
+def test_an_endless_body_is_read_up_to_the_limit() -> None:
     stream = Counting(b"x" * 1_000_000)
     with pytest.raises(GatewayError):
-        reader.read(environ(stream, chunked=True), 1000)
+        body.read(environ(stream, chunked=True), 1000)
     assert stream.taken == 1001
 
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "+5", "0x10", " 5", "٣", "1" * 19])
-def test_a_length_is_decimal(reader: BodyReader, length: str) -> None:
+def test_a_length_is_decimal(length: str) -> None:
     with pytest.raises(GatewayError) as caught:
-        reader.read(environ(Counting(b""), length), 10)
+        body.read(environ(Counting(b""), length), 10)
     assert caught.value.reason == "request.malformed"
 
 
-def test_a_truncated_body_is_malformed(reader: BodyReader) -> None:
+def test_a_truncated_body_is_malformed() -> None:
     with pytest.raises(GatewayError) as caught:
-        reader.read(environ(Counting(b"abc"), 5), 10)
+        body.read(environ(Counting(b"abc"), 5), 10)
     assert caught.value.reason == "request.malformed"
     assert caught.value.found == "3 bytes"
 
 
-def test_no_body_is_empty(reader: BodyReader) -> None:
-    assert reader.read(environ(Counting(b"ignored")), 10) == b""
-    assert reader.read(environ(Counting(b"ignored"), 0), 10) == b""
+def test_no_body_is_empty() -> None:
+    assert body.read(environ(Counting(b"ignored")), 10) == b""
+    assert body.read(environ(Counting(b"ignored"), 0), 10) == b""
 
 
-def test_a_body_that_does_not_come_is_given_up() -> None:
-    released = threading.Event()
-
-    class Silent:
-        def read(self, size: int, /) -> bytes:
-            released.wait(30)
-            return b""
-
+@pytest.mark.parametrize(
+    ("arrived", "reason"),
+    [
+        pytest.param(Arrived(b"abc", 5, late=True), "request.malformed", id="late"),
+        pytest.param(Arrived(b"abcde", broken=True), "request.malformed", id="broken"),
+        pytest.param(Arrived(b"abcde", crowded=True), "request.rate-limited", id="crowded"),
+        pytest.param(Arrived(b"abcdefghijk", late=True), "request.too-large", id="too large already"),
+        pytest.param(Arrived(b"abc"), "request.malformed", id="short"),
+    ],
+)
+def test_what_went_wrong_on_the_way_is_said(arrived: Arrived, reason: str) -> None:
     with pytest.raises(GatewayError) as caught:
-        BodyReader(threads=1, seconds=0.05).read(environ(Silent(), 5), 10)
-    released.set()
-    assert caught.value.reason == "request.malformed"
+        body.read({**environ(Counting(b"never read"), 5), ARRIVED: arrived}, 10)
+    assert caught.value.reason == reason
+
+
+def test_what_arrived_is_the_body() -> None:
+    assert body.read({**environ(Counting(b"never read"), 5), ARRIVED: Arrived(b"abcde")}, 10) == b"abcde"
 
 
 # --- problems ------------------------------------------------------------------------------------------
