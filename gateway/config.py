@@ -51,10 +51,12 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """read_seconds: a request body must have arrived by then. token_seconds: life of a result token."""
+    """read_seconds: a request body must have arrived by then. token_seconds: life of a result token.
+    appraisal_days: how long evidence and findings of an attempt are kept; the ledger is kept for ever."""
 
     read_seconds: int = 10
     token_seconds: int = 300
+    appraisal_days: int = 30
     chains: int = 4096
     """verified chains that a worker remembers"""
 
@@ -244,6 +246,7 @@ _TLS = {"certificate": _path, "key": _path}
 _LIMITS = {
     "read_seconds": _number(1, 120),
     "token_seconds": _number(30, 3600),
+    "appraisal_days": _number(1, 36500),
     "chains": _number(16, 1_000_000),
 }
 _TOP: dict[str, Callable[[object, str], Any]] = {

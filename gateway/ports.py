@@ -184,6 +184,11 @@ class AppraisalStore(Protocol):
 
     def recent(self, tenant: str, limit: int) -> Sequence[StoredAppraisal]: ...
 
+    def prune(self, before: datetime) -> int:
+        """Forget appraisals of every tenant that were made before that time; how many. What the ledger says
+        of them stays. A little at a time, so that nobody waits long; interrupted, it has forgotten a part."""
+        ...
+
 
 # --- ledger ------------------------------------------------------------------------------------
 

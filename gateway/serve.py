@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def serve(config: Config, store: Store, *, ready: Callable[[], None]) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_SECONDS,
     )
-    for job in (partial(_announce, config, ready), partial(_keep_house, store)):
+    for job in (partial(_announce, config, ready), partial(_keep_house, config, store)):
         server.on_startup(threading.Thread(target=job, daemon=True).start)
     server.serve(target_loader=partial(load_application, config), wrap_loader=False)
 
@@ -101,13 +102,19 @@ def write_ready_file(path: Path, config: Config, token_file: Path | None) -> Non
     files.replace_file(path, json.dumps(value).encode())
 
 
-def _keep_house(store: Store) -> None:
-    """Forget used challenges that have expired. One process does it for all workers."""
+def tidy(config: Config, store: Store, now: datetime) -> None:
+    """Forget used challenges that have expired, and appraisals whose time is over."""
+    store.nonces.prune(now)
+    store.appraisals.prune(now - timedelta(days=config.limits.appraisal_days))
+
+
+def _keep_house(config: Config, store: Store) -> None:
+    """One process does it for all workers."""
     clock = SystemClock()
     while True:
         time.sleep(_HOUSEKEEPING_SECONDS)
         try:
-            store.nonces.prune(clock.now())
+            tidy(config, store, clock.now())
         except GatewayError as error:
             log.warning("housekeeping: %s", error)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from gateway.errors import GatewayError, GatewayReason
 from gateway.ports import StoredAppraisal
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection
+from gateway.store.counters import read_counter, set_counter
 from gateway.store.database import Database
+from gateway.store.migrations import APPRAISALS_PRUNED_TO
 
 _INSERT = """
     INSERT INTO appraisal
@@ -24,6 +27,19 @@ _RECENT = """
     SELECT jti, tenant, created, expires, releasable, verdict, evidence, runtime_data, record
     FROM appraisal WHERE tenant = ? ORDER BY created DESC, rowid DESC LIMIT ?
 """
+_TENANTS = """
+    WITH RECURSIVE known (tenant) AS (
+        SELECT min(tenant) FROM appraisal
+        UNION ALL
+        SELECT (SELECT min(tenant) FROM appraisal WHERE tenant > known.tenant) FROM known
+        WHERE known.tenant IS NOT NULL)
+    SELECT tenant FROM known WHERE tenant IS NOT NULL
+"""  # one look into the index for each tenant, however many rows there are
+_FORGET = """
+    DELETE FROM appraisal WHERE rowid IN (
+        SELECT rowid FROM appraisal WHERE tenant = ? AND created < ? ORDER BY created LIMIT ?)
+"""
+_BATCH = 200
 
 
 def _appraisal(row: tuple[Any, ...]) -> StoredAppraisal:
@@ -75,3 +91,22 @@ class SqliteAppraisals:
     def recent(self, tenant: str, limit: int) -> Sequence[StoredAppraisal]:
         """Newest first."""
         return tuple(map(_appraisal, self._database.query(_RECENT, (tenant, max(limit, 0)))))
+
+    def prune(self, before: datetime) -> int:
+        limit, total = to_micros(before), 0
+        for (tenant,) in self._database.query(_TENANTS):
+            while True:
+                done = self._database.write(
+                    lambda connection, tenant=tenant: _forget(connection, tenant, limit)  # type: ignore[misc]
+                )
+                total += done
+                if done < _BATCH:
+                    break
+        return total
+
+
+def _forget(connection: Connection, tenant: str, limit: int) -> int:
+    """A trigger lets rows go only from before the mark that is set here."""
+    if limit > (read_counter(connection, APPRAISALS_PRUNED_TO) or 0):
+        set_counter(connection, APPRAISALS_PRUNED_TO, limit)
+    return connection.execute(_FORGET, (tenant, limit, _BATCH)).rowcount

@@ -141,6 +141,16 @@ _ADMINISTRATORS = (
         created INTEGER NOT NULL, revoked INTEGER) STRICT""",
 )
 
+APPRAISALS_PRUNED_TO = "appraisals-pruned-to"
+"""Counter: appraisals from before this time may go."""
+
+_RETENTION = (
+    f"""CREATE TRIGGER appraisal_stays BEFORE DELETE ON appraisal
+        WHEN OLD.created >= coalesce(
+            (SELECT value FROM counter WHERE tenant = '' AND name = '{APPRAISALS_PRUNED_TO}'), 0)
+        BEGIN SELECT RAISE(ABORT, 'appraisal: kept until its time is over'); END""",  # noqa: S608
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(
         1,
@@ -156,6 +166,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             *_ADMINISTRATORS,
         ),
     ),
+    Migration(2, "retention", _RETENTION),
 )
 
 _VERSION_TABLE = """CREATE TABLE IF NOT EXISTS schema_version (

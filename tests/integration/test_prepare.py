@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ import pytest
 
 from gateway import app
 from gateway.app import Prepared
-from gateway.config import Config
+from gateway.config import Config, Limits
 from gateway.errors import GatewayError
 from gateway.keys import FileKeys
 from gateway.ports import LedgerUnavailable
+from gateway.serve import tidy
 from gateway.store.ledger import SqliteLedger
+from tests.integration.test_store import appraisal
+from tests.stores import START
 
 
 def start(folder: Path) -> Prepared:
@@ -86,3 +91,15 @@ def test_a_start_interrupted_before_the_entry_goes_on_with_the_same_keys(
         assert files_of(tmp_path) == held
         assert len(entries(again, "keys.create")) == 1
         assert again.credential is not None
+
+
+def test_evidence_and_findings_are_kept_for_as_many_days_as_configured(tmp_path: Path) -> None:
+    config = Config(data=tmp_path, development=True, limits=Limits(appraisal_days=2))
+    with app.prepare(config).store as store:
+        for days in (1, 3):
+            store.journal.commit(
+                (), replace(appraisal(f"{days} days old"), created=START - timedelta(days=days))
+            )
+        tidy(config, store, START)
+        assert [row.jti for row in store.appraisals.recent("acme", 9)] == ["1 days old"]
+        assert store.ledger.head() == store.ledger.verify(None)

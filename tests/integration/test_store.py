@@ -315,6 +315,39 @@ def test_recent_appraisals_come_newest_first(store: Store) -> None:
     assert [len(store.appraisals.recent("acme", limit)) for limit in (0, -1)] == [0, 0]
 
 
+@pytest.mark.parametrize(("minutes", "forgotten"), [(4, 0), (5, 0), (6, 1)])
+def test_appraisals_are_forgotten_by_age_and_the_ledger_keeps_what_it_says(
+    store: Store, minutes: int, forgotten: int
+) -> None:
+    told = [NewEntry("acme", "attest.accepted", {"attempt": "old"})]
+    store.journal.commit(told, appraisal("old", minutes=5))
+    store.journal.commit((), appraisal("new", minutes=7))
+    head = store.ledger.head()
+    assert store.appraisals.prune(START + timedelta(minutes=minutes)) == forgotten
+    assert (store.appraisals.get("acme", "old") is None) is (forgotten == 1)
+    assert store.appraisals.get("acme", "new") is not None
+    assert store.ledger.head() == head == store.ledger.verify(None)
+
+
+def test_appraisals_of_every_tenant_are_forgotten_however_many(store: Store) -> None:
+    for tenant in ("a", "b", "zz"):
+        for number in range(2):
+            store.journal.commit((), appraisal(f"{tenant}{number}", tenant, minutes=number))
+    for number in range(450):
+        store.journal.commit((), appraisal(f"m{number}", "many"))
+    assert store.appraisals.prune(START + timedelta(minutes=1)) == 453
+    left = [row.jti for name in ("a", "b", "many", "zz") for row in store.appraisals.recent(name, 999)]
+    assert left == ["a1", "b1", "zz1"]
+    assert store.appraisals.prune(START + timedelta(minutes=1)) == 0
+
+
+def test_a_clock_set_back_forgets_nothing_more(store: Store) -> None:
+    store.appraisals.prune(START)
+    store.journal.commit((), appraisal(minutes=-1))
+    assert store.appraisals.prune(START - timedelta(days=1)) == 0
+    assert store.appraisals.get("acme", "j1") is not None
+
+
 # --- ledger ---
 
 

@@ -208,6 +208,7 @@ def fill(store: Store) -> None:
         "UPDATE secret_path SET last_version = 9, path = 'b'",
         "DELETE FROM secret_path",
         "UPDATE appraisal SET releasable = 1",
+        "DELETE FROM appraisal",
     ],
 )
 def test_history_is_fixed(tmp_path: Path, store: Store, statement: str) -> None:
@@ -217,6 +218,20 @@ def test_history_is_fixed(tmp_path: Path, store: Store, statement: str) -> None:
         with pytest.raises(sqlite3.IntegrityError):
             other.execute(statement)
         assert list(other.iterdump()) == before
+
+
+def test_a_store_from_before_retention_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate, "__defaults__", (MIGRATIONS[:1],))
+        with sqlite_store(tmp_path) as store:
+            fill(store)
+            with raw(tmp_path) as other:
+                other.execute("DELETE FROM appraisal")
+            store.journal.commit((), appraisal())
+    with sqlite_store(tmp_path) as store:
+        with raw(tmp_path) as other, pytest.raises(sqlite3.IntegrityError):
+            other.execute("DELETE FROM appraisal")
+        assert store.appraisals.prune(appraisal().created + timedelta(seconds=1)) == 1
 
 
 def test_every_row_has_a_tenant(tmp_path: Path, store: Store) -> None:
