@@ -24,10 +24,13 @@ def check_place(runtime: RuntimeData, *, tenant: str, audiences: frozenset[str])
         )
 
 
-def own_token(token: str, *, keys: Keys, issuer: str, tenant: str) -> Mapping[str, Any]:
-    """Claims of an EAR that we signed. They are used to find the stored appraisal, and for nothing else.
+def own_token(token: str, *, keys: Keys, issuer: str, tenant: str, now: datetime) -> Mapping[str, Any]:
+    """Claims of a live EAR that we signed for an attestation in this tenant. They are used to find the stored
+    appraisal, and for nothing else.
 
-    Raises GatewayError: TOKEN_SIGNATURE, TOKEN_MALFORMED, TOKEN_AUDIENCE.
+    What is refused here rests on no challenge of ours that still counts: it is noise, for a counter and not
+    for the ledger. Raises GatewayError: TOKEN_SIGNATURE, TOKEN_MALFORMED, TOKEN_AUDIENCE, NOT_RELEASABLE,
+    TENANT, TOKEN_EXPIRED.
     """
     try:
         payload = keys.verify_jws(token, ear.TYP)
@@ -42,16 +45,6 @@ def own_token(token: str, *, keys: Keys, issuer: str, tenant: str) -> Mapping[st
     claims = jws.claims(payload)
     if claims.get("iss") != issuer or not isinstance(claims.get("jti"), str):
         raise _refuse(GatewayReason.TOKEN_AUDIENCE, "ear.iss", issuer, str(claims.get("iss"))[:120])
-    return claims
-
-
-def releasable(
-    claims: Mapping[str, Any], *, tenant: str, now: datetime, store: AppraisalStore
-) -> StoredAppraisal:
-    """The stored appraisal that a token names, if anything may be released on it now.
-
-    Raises GatewayError: NOT_RELEASABLE, TENANT, TOKEN_EXPIRED, APPRAISAL_ABSENT, APPRAISAL_EXPIRED.
-    """
     if claims.get("sealgate.purpose") != ear.ATTESTED:
         raise _refuse(
             GatewayReason.NOT_RELEASABLE, "ear", "a token from /v1/attest", "one from a background check"
@@ -61,6 +54,16 @@ def releasable(
     expires = claims.get("exp")
     if type(expires) is not int or now.timestamp() >= expires:
         raise _refuse(GatewayReason.TOKEN_EXPIRED, "ear.exp", f"after {int(now.timestamp())}", str(expires))
+    return claims
+
+
+def releasable(
+    claims: Mapping[str, Any], *, tenant: str, now: datetime, store: AppraisalStore
+) -> StoredAppraisal:
+    """The stored appraisal that a token names, if anything may be released on it now.
+
+    Raises GatewayError: APPRAISAL_ABSENT, NOT_RELEASABLE, APPRAISAL_EXPIRED.
+    """
     stored = store.get(tenant, claims["jti"])
     if stored is None:
         raise _refuse(GatewayReason.APPRAISAL_ABSENT, "ear.jti", "a result in the store", "none")

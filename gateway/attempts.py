@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 from gateway import record
 from gateway.errors import GatewayError, GatewayReason
+from gateway.ledger.entry import MAX_BODY, canonical
 from gateway.ports import Journal, LedgerReceipt, LedgerUnavailable, NewEntry, Random, StoredAppraisal
 from gateway.refusal import Denied, PathRefusal, Why, because, of_error
 from policies.appraise import Appraisal
@@ -101,7 +103,11 @@ class Recorder:
         """Record the refusal; the exception to raise."""
         attempt.facts |= {"reason": why.reason, "where": why.where[:200]}
         if refusals:
+            # They name every path that was asked for.
+            attempt.facts.pop("paths", None)
             attempt.facts["refusals"] = [refusal.public() for refusal in refusals]
+        if appraisal is None or not appraisal.verification.authentic:
+            _forget_evidence(attempt)
         if attempt.accepted:
             self.journal.commit((self._entry(attempt, "failed", appraisal),))
         else:
@@ -122,7 +128,26 @@ class Recorder:
                 "policies": list(appraisal.policy_digests),
                 "simulated": appraisal.verification.simulated,
             }
-        return NewEntry(attempt.tenant, f"{attempt.kind}.{what}", body)
+        return NewEntry(attempt.tenant, f"{attempt.kind}.{what}", _fitting(body))
+
+
+def _forget_evidence(attempt: Attempt) -> None:
+    """Anybody can send bytes that nothing vouches for: of those we keep the digest and the length."""
+    if attempt.evidence:
+        attempt.facts["evidence_sent"] = {
+            "sha256": hashlib.sha256(attempt.evidence).hexdigest(),
+            "bytes": len(attempt.evidence),
+        }
+        attempt.evidence = b""
+
+
+def _fitting(body: dict[str, Any]) -> dict[str, Any]:
+    """`body`, or what is short in it with the number of everything left out: an entry that does not fit must
+    not be an entry that is not written."""
+    if len(canonical(body)) <= MAX_BODY:
+        return body
+    short = {name: value for name, value in body.items() if not isinstance(value, (list, dict))}
+    return short | {"left_out": {name: len(body[name]) for name in body.keys() - short.keys()}}
 
 
 def _row(

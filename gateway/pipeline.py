@@ -20,6 +20,7 @@ not, and the reply says which. When all are refused, the reply is a refusal with
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -97,8 +98,14 @@ def attest(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
 def release(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
     """POST /v1/release: secrets for an EAR of ours, decided anew. Raises Denied."""
     request = native.parse_release(body)
-    claims = own_token(request.ear, keys=gateway.keys, issuer=gateway.issuer, tenant=tenant)
     attempt = _new(gateway, tenant, "release")
+    try:
+        claims = own_token(
+            request.ear, keys=gateway.keys, issuer=gateway.issuer, tenant=tenant, now=attempt.at
+        )
+    except GatewayError as error:
+        gateway.recorder.ignored(str(error.reason))
+        raise
     attempt.facts |= {"appraisal": claims["jti"][:64], "paths": list(request.paths)}
     with gateway.recorder.recording(attempt):
         stored = releasable(claims, tenant=tenant, now=attempt.at, store=gateway.appraisals)
@@ -142,18 +149,26 @@ def _new(gateway: Gateway, tenant: str, kind: str) -> Attempt:
 
 
 def _begin(gateway: Gateway, tenant: str, kind: str, runtime: native.RuntimeData) -> Attempt:
-    """Use up the challenge. What carries none of ours is counted; a used one is an attempt, and recorded."""
+    """Use up the challenge. What carries none of ours is counted. The first replay of a used one is an
+    attempt, and recorded; all further ones are counted too, so that nobody fills the ledger with them."""
     attempt = _new(gateway, tenant, kind)
     attempt.runtime_data = runtime.raw
     attempt.facts["jkt"] = runtime.key.thumbprint
     try:
         nonces.take(runtime.nonce, tenant, attempt.at, keys=gateway.keys, store=gateway.nonces)
     except GatewayError as error:
-        if error.reason is GatewayReason.NONCE_USED:
+        if error.reason is GatewayReason.NONCE_USED and _first_replay(
+            gateway, tenant, runtime.nonce, attempt.at
+        ):
             raise gateway.recorder.refuse(attempt, of_error(error)) from None
         gateway.recorder.ignored(str(error.reason))
         raise
     return attempt
+
+
+def _first_replay(gateway: Gateway, tenant: str, nonce: str, now: datetime) -> bool:
+    mark = hashlib.sha256(b"sealgate/1 replayed challenge\0" + nonce.encode()).digest()
+    return gateway.nonces.consume(tenant, mark, now + NONCE_LIFETIME)
 
 
 def _open(attempt: Attempt, evidence: native.Evidence) -> Opened:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway import app, pipeline, releasing, secrets
+from gateway.attempts import Attempt
 from gateway.config import Config
 from gateway.errors import GatewayError, GatewayReason
 from gateway.guest import public_jwk
@@ -19,7 +20,7 @@ from gateway.http.handlers import Site
 from gateway.http.problem import of as problem_of
 from gateway.ports import LedgerUnavailable, NewEntry, StoredAppraisal
 from gateway.protocol.native import report_data
-from gateway.refusal import Denied
+from gateway.refusal import Denied, because
 from gateway.simulator.guest import SimulatedGuest
 from tests.e2e.support import (
     NOW,
@@ -305,7 +306,11 @@ def test_a_token_ends_at_its_second(site: Site, seconds: int, released: bool) ->
     if released:
         assert pipeline.release(frozen.gateway, "default", release_body(token))["releases"]
     else:
-        assert denied(pipeline.release, frozen.gateway, "default", release_body(token)) == "token.expired"
+        before = kinds(site)
+        with pytest.raises(GatewayError) as caught:
+            pipeline.release(frozen.gateway, "default", release_body(token))
+        assert caught.value.reason == "token.expired"
+        assert kinds(site) == before, "what rests on no live challenge of ours is counted, not logged"
 
 
 @pytest.mark.parametrize(("seconds", "accepted"), [(299, True), (300, False)])
@@ -321,6 +326,59 @@ def test_a_challenge_ends_after_five_minutes(site: Site, seconds: int, accepted:
             pipeline.attest(frozen.gateway, "default", body)
         assert caught.value.reason == "session.nonce-expired"
         assert kinds(site) == ["policy.activate"] * 3 + ["secret.put"]
+
+
+def test_only_the_first_replay_of_a_challenge_is_logged(site: Site) -> None:
+    body = attest_body(site)
+    pipeline.attest(site.gateway, "default", body)
+    before = kinds(site)
+    assert denied(pipeline.attest, site.gateway, "default", body) == "session.nonce-used"
+    assert kinds(site) == [*before, "attest.refused"]
+    for _ in range(3):
+        with pytest.raises(GatewayError) as caught:
+            pipeline.attest(site.gateway, "default", body)
+        assert caught.value.reason == "session.nonce-used"
+    assert kinds(site) == [*before, "attest.refused"]
+
+
+def test_a_background_check_s_token_writes_nothing(site: Site) -> None:
+    evidence = json.loads(attest_body(site))["evidence"]
+    told = pipeline.verify(site.gateway, "default", json.dumps({"evidence": evidence}).encode())
+    before = kinds(site)
+    with pytest.raises(GatewayError) as caught:
+        pipeline.release(site.gateway, "default", release_body(told["ear"]))
+    assert caught.value.reason == "release.not-releasable"
+    assert kinds(site) == before
+
+
+def test_a_refusal_of_the_longest_paths_is_logged(site: Site) -> None:
+    """Sixteen paths of eight segments of 64 characters, none of which any policy owns."""
+    long = ["/".join([f"{number:064d}"] * 8) for number in range(16)]
+    body = json.dumps({"ear": token_of(site), "paths": long}).encode()
+    before = kinds(site)
+    assert denied(pipeline.release, site.gateway, "default", body) == "release.no-policy"
+    assert kinds(site) == [*before, "release.refused"]
+
+
+def test_an_entry_that_would_not_fit_is_shortened_and_says_so(site: Site) -> None:
+    attempt = Attempt(id="A", tenant="default", kind="release", at=NOW)
+    attempt.facts["paths"] = ["x" * 1000] * 30
+    site.gateway.recorder.refuse(attempt, because(GatewayReason.NO_POLICY, "paths"))
+    body = site.office.ledger.tail("default", 1)[-1]["body"]
+    assert (body["reason"], body["left_out"]) == ("release.no-policy", {"paths": 30})
+    assert "paths" not in body
+
+
+def test_evidence_that_nothing_vouches_for_is_not_kept(site: Site) -> None:
+    body = json.loads(attest_body(site))
+    raw = bytearray(b64.decode_url(body["evidence"]["report"], "report", limit=2000))
+    raw[0x90] ^= 1
+    body["evidence"]["report"] = b64.encode_url(bytes(raw))
+    assert denied(pipeline.attest, site.gateway, "default", json.dumps(body).encode()) == "snp.signature"
+    row = site.gateway.appraisals.recent("default", 1)[0]
+    assert row.evidence == b""
+    sent = json.loads(row.record)["evidence_sent"]
+    assert sent["bytes"] > 1184 and len(sent["sha256"]) == 64
 
 
 def test_a_revocation_between_attestation_and_release_counts(site: Site) -> None:
