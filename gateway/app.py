@@ -39,6 +39,10 @@ class Prepared:
     credential: admins.Credential | None
 
 
+def store_exists(config: Config) -> bool:
+    return (config.database_folder / DATABASE).exists()
+
+
 def prepare(config: Config) -> Prepared:
     """Create store, keys, first administrator and shipped baselines, unless they are there.
 

@@ -83,11 +83,15 @@ def serve(config: Config, store: Store, *, ready: Callable[[], None]) -> None:
 @contextlib.contextmanager
 def reserved_port(config: Config) -> Iterator[Config]:
     """The configuration with a real port. Port 0 becomes a free one, held (bound, not listening) until the
-    workers have it too: they all bind with SO_REUSEPORT."""
+    workers have it too: they all bind with SO_REUSEPORT. Another one is tried, so that one that is taken is
+    known before a store is created. Raises OSError when it cannot be bound."""
+    family = socket.AF_INET6 if ":" in config.listen.host else socket.AF_INET
     if config.listen.port:
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((config.listen.host, config.listen.port))
         yield config
         return
-    family = socket.AF_INET6 if ":" in config.listen.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind((config.listen.host, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -68,11 +69,19 @@ def command(
         )
     except config.ConfigError as error:
         raise InputError(str(error), "input.configuration") from None
-    with serve.reserved_port(loaded) as ready_config:
+    with contextlib.ExitStack() as held:
+        try:
+            ready_config = held.enter_context(serve.reserved_port(loaded))
+        except OSError as error:
+            where = f"{loaded.listen.host}, port {loaded.listen.port}"
+            raise InputError(f"{where}: {error.strerror}", "input.address") from None
         _run(ready_config, ready_file, admin_token_file, as_json)
 
 
 def _run(loaded: Config, ready_file: Path | None, token_file: Path | None, as_json: bool) -> None:
+    if token_file is not None and token_file.exists() and not app.store_exists(loaded):
+        # Found out later, the only credential of a new store would be lost.
+        raise InputError(f"{token_file}: exists already; the new credential would go there", "input.exists")
     try:
         prepared = app.prepare(loaded)
         if prepared.credential is not None and token_file is not None:

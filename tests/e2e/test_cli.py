@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -234,3 +235,27 @@ def test_the_credential_is_shown_once_and_kept_private(server: Server) -> None:
             assert server.token.encode() not in file.read_bytes()
             assert SECRET not in file.read_bytes()
             assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_start_that_fails_creates_no_store(tmp_path: Path) -> None:
+    """Its administrator's credential would be gone with it."""
+    data, token = tmp_path / "state", tmp_path / "token"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        busy = subprocess.run(
+            [sys.executable, "-m", "gateway", "serve", "--data", str(data), "--port", port],
+            cwd=ROOT, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert (busy.returncode, data.exists()) == (2, False)
+    assert busy.stderr.splitlines() == [
+        f"sealgate: 127.0.0.1, port {port}: Address already in use [input.address]"
+    ]
+    token.write_text("older")
+    late = subprocess.run(
+        [
+            sys.executable, "-m", "gateway", "serve", "--data", str(data), "--port", "0",
+            "--admin-token-file", str(token),
+        ],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (late.returncode, data.exists(), token.read_text()) == (2, False, "older")
