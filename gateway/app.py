@@ -57,9 +57,7 @@ def prepare(config: Config) -> Prepared:
         _prepare_keys(config, store, random)
         credential = None
         if not store.administrators.list():
-            credential = admins.create(
-                "", store=store.administrators, ledger=store.ledger, clock=clock, random=random, by="setup"
-            )
+            credential = admins.create("", store=store.administrators, clock=clock, random=random, by="setup")
             activate_shipped(_office(store, clock), by="setup")
         return Prepared(store, created, credential)
     except BaseException:
@@ -86,7 +84,8 @@ def compose(config: Config) -> tuple[Site, Store]:
     )
     keys = FileKeys.load(config.keys_folder, store.identity, random)
     metrics = Metrics()
-    vault = Vault(store=store.secrets, keys=keys, ledger=store.ledger, clock=clock)
+    vault = Vault(store=store.secrets, keys=keys, clock=clock)
+    office = _office(store, clock)
     issuer = config.issuer_name
     gateway = Gateway(
         issuer=issuer,
@@ -100,7 +99,7 @@ def compose(config: Config) -> tuple[Site, Store]:
         appraisals=store.appraisals,
         appraiser=Appraiser(
             source=StoredCollateralSource(store.collateral),
-            book=PolicyBook(store.documents),
+            book=PolicyBook(store.documents, office.sources),
             anchors=_anchors(store),
             cache=LruChains(config.limits.chains),
         ),
@@ -116,7 +115,7 @@ def compose(config: Config) -> tuple[Site, Store]:
     site = Site(
         config=config,
         gateway=gateway,
-        office=_office(store, clock),
+        office=office,
         vault=vault,
         administrators=store.administrators,
         metrics=metrics,

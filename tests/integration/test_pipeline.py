@@ -559,7 +559,8 @@ def test_a_document_that_no_longer_compiles_is_our_fault_and_releases_nothing(
     def broken(*_: object) -> Any:
         return policybook.read(b"sealgate: nonsense/1\n", "stored.yaml")
 
-    monkeypatch.setattr(policybook, "from_store", broken)
+    monkeypatch.setattr(policybook.Sources, "documents", broken)
+    site.office.documents.change(site.office.documents.epoch(), ())
     with pytest.raises(Denied) as caught:
         pipeline.attest(site.gateway, "default", attest_body(site))
     told = problem_of(caught.value)
