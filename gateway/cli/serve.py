@@ -183,9 +183,9 @@ def _say(loaded: Config, prepared: app.Prepared, token_file: Path | None, as_jso
     if prepared.credential is not None and token_file is not None:
         lines.append(f"  administrator's credential is in {token_file}")
     elif shown is not None:
-        lines.append("  administrator's credential, shown this once (SEALGATE_ADMIN_TOKEN); if it gets lost:")
-        lines.append(f"  sealgate admin recover --data {loaded.data}")
+        lines.append("  administrator's credential, shown this once (SEALGATE_ADMIN_TOKEN):")
         lines.append(f"    {shown.token}")
+        lines.append(f"  if it gets lost: sealgate admin recover --data {loaded.data}")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
