@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 DEVELOPMENT_ISSUER = "https://development.sealgate.invalid"
 """Issuer of every gateway in development mode. `.invalid` never resolves (RFC 6761), so that no relying party
@@ -140,8 +140,10 @@ def parse(raw: bytes, name: str) -> Config:
 
 
 def check(config: Config) -> None:
-    """The rules that hold between settings. Raises ConfigError."""
+    """The rules that hold between settings, wherever they came from. Raises ConfigError."""
     tls = config.tls
+    if config.issuer is not None:
+        _url(config.issuer, "issuer")
     if (tls.certificate is None) != (tls.key is None):
         raise ConfigError("tls: expected both certificate and key, found one of them")
     if not tls.enabled and not is_loopback(config.listen.host):
@@ -215,16 +217,21 @@ def _flag(value: object, where: str) -> bool:
 
 
 def _url(value: object, where: str) -> str:
+    """A name that tokens carry and guests compare byte for byte: https, or http to ourselves for trials."""
     text = _text(value, where)
-    parts = urlsplit(text)
-    if (
-        parts.scheme not in {"https", "http"}
-        or not parts.hostname
-        or parts.query
-        or parts.fragment
-        or "@" in parts.netloc
-    ):
-        raise ConfigError(f"{where}: expected a URL like https://gateway.example, found {text!r}")
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ConfigError(f"{where}: expected a URL like https://gateway.example, found {text!r}") from None
+    plain = text.isascii() and text.isprintable() and not set(text) & set(' ?#@\\"<>')
+    if parts.scheme not in {"https", "http"} or not host or not plain or text != urlunsplit(parts):
+        raise ConfigError(
+            f"{where}: expected a URL like https://gateway.example, without user, query and fragment; "
+            f"found {text!r}"
+        )
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ConfigError(f"{where}: expected https, or http on a loopback address; found {text!r}")
     if text.endswith("/"):
         raise ConfigError(f"{where}: expected no slash at the end (names are compared byte for byte)")
     return text
