@@ -59,6 +59,10 @@ class Limits:
     appraisal_days: int = 30
     chains: int = 4096
     """verified chains that a worker remembers"""
+    attempts_per_minute: int = 6000
+    """of one client address in one worker, and as many challenges; 0: no limit"""
+    proxies: tuple[str, ...] = ()
+    """addresses of our own proxies, whose X-Forwarded-For says who the client is"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +247,16 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
     return tuple(_text(item, f"{where}[{index}]") for index, item in enumerate(value))
 
 
+def _addresses(value: object, where: str) -> tuple[str, ...]:
+    found = _texts(value, where)
+    for index, text in enumerate(found):
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            raise ConfigError(f"{where}[{index}]: expected an IP address, found {text!r}") from None
+    return found
+
+
 _LISTEN = {
     "host": _text,
     "port": _number(0, 65535),
@@ -255,6 +269,8 @@ _LIMITS = {
     "token_seconds": _number(30, 3600),
     "appraisal_days": _number(1, 36500),
     "chains": _number(16, 1_000_000),
+    "attempts_per_minute": _number(0, 1_000_000),
+    "proxies": _addresses,
 }
 _TOP: dict[str, Callable[[object, str], Any]] = {
     "data": _path,

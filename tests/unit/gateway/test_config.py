@@ -79,6 +79,9 @@ def test_a_file_is_read_and_options_win(tmp_path: Path) -> None:
         ("issuer = 'http://127.0.0.1.example'", "expected https, or http on a loopback address"),
         ("audiences = 'https://a'", "expected a list"),
         ("data = ''", "expected a string"),
+        ("[limits]\nattempts_per_minute = -1", "expected 0..1000000"),
+        ("[limits]\nproxies = ['10.0.0.1', 'proxy.example']", "limits.proxies[1]: expected an IP address"),
+        ("[limits]\nproxies = '10.0.0.1'", "expected a list"),
         ("issuer =", "expected TOML"),
     ],
 )
