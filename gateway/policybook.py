@@ -116,10 +116,12 @@ def _document_of(row: StoredDocument, found: Sequence[Document]) -> Document:
 
 @dataclass(slots=True, eq=False)
 class _Kept:
-    """What was compiled for one tenant: the epoch and the outcome, replaced as one. lock: who compiles."""
+    """What was compiled for one tenant: the epoch and the outcome, replaced as one. lock: who compiles. rows:
+    of what; a version never changes, so the same ones give the same outcome."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     outcome: tuple[int, Compiled | PolicyErrors] | None = None
+    rows: tuple[tuple[str, str, str, int], ...] = ()
 
 
 class PolicyBook:
@@ -171,10 +173,14 @@ class PolicyBook:
             if kept.outcome is not None and kept.outcome[0] == self._store.epoch():
                 return kept.outcome
             epoch, stored = self._store.active(owner)
+            rows = tuple((row.tenant, row.kind, row.name, row.version) for row in stored)
+            if kept.outcome is not None and kept.rows == rows:  # others changed theirs
+                kept.outcome = (epoch, kept.outcome[1])
+                return kept.outcome
             outcome: Compiled | PolicyErrors
             try:
                 outcome = compile_all(self._sources.documents(stored))
             except PolicyErrors as error:
                 outcome = PolicyErrors(error.errors)
-            kept.outcome = (epoch, outcome)
+            kept.outcome, kept.rows = (epoch, outcome), rows
             return kept.outcome

@@ -297,6 +297,23 @@ def test_a_change_during_a_compilation_is_not_missed(
     assert [release.version for release in versions if release is not None] == [1, 2]
 
 
+def test_what_others_change_compiles_nobody_elses_documents_again(
+    store: Store, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tenant in ("acme", "other"):
+        give(office, tenant)
+    book = PolicyBook(store.documents)
+    ours, platform = book.of("acme"), book.of("nobody")
+    give(office, "other", 2)
+    compiled = counted(monkeypatch, "compile_all")
+    assert (book.of("acme") is ours, book.of("nobody") is platform, compiled) == (True, True, [])
+    give(office, "acme", 2)
+    release = book.of("acme").releases["payments-db"].release
+    assert release is not None and release.version == 2
+    administration.apply(office, "default", amd(2), "amd.yaml", by="a", baselines=True)
+    assert book.of("nobody") is not platform
+
+
 def test_what_does_not_compile_is_compiled_once_and_refused_every_time(
     store: Store, office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
