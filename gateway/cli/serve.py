@@ -113,12 +113,14 @@ def _require_tls(loaded: Config) -> None:
     try:
         # An encrypted key would ask at the terminal: it gets the empty password, and is refused.
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, lambda: "")
+    except ssl.SSLError as error:
+        found = (error.reason or "something else").lower().replace("_", " ")
     except (OSError, ValueError) as error:
-        found = getattr(error, "reason", None) or getattr(error, "strerror", None) or "neither"
-        said = f"tls: expected a PEM chain, leaf first, in {certificate} and its key, not encrypted, in {key}"
-        raise InputError(
-            f"{said}; found {str(found).lower().replace('_', ' ')}", "input.configuration"
-        ) from None
+        found = (getattr(error, "strerror", None) or "something else").lower()
+    else:
+        return
+    said = f"tls: expected a PEM chain, leaf first, in {certificate} and its key, not encrypted, in {key}"
+    raise InputError(f"{said}; found {found}", "input.configuration")
 
 
 def _prepared(loaded: Config, token_file: Path | None) -> app.Prepared:

@@ -105,5 +105,5 @@ def test_tls_files_that_are_none_are_found_before_anything_is_made(tmp_path: Pat
         (tmp_path / name).write_text("nothing\n")
     done = start(tmp_path, "--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
     assert (done.exit_code, done.output.count("\n")) == (2, 1)
-    assert "expected a PEM chain" in done.output and "key.pem" in done.output
+    assert "expected a PEM chain" in done.output and "key.pem; found something else" in done.output
     assert not (tmp_path / "state").exists()
