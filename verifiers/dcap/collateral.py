@@ -20,11 +20,13 @@ from verifiers.crypto import ecdsa, x509
 from verifiers.crypto.crl import Crl
 from verifiers.crypto.x509 import Certificate
 from verifiers.dcap import chain, identity, tcbinfo
+from verifiers.dcap import questions as q
 from verifiers.dcap.document import Signed
 from verifiers.dcap.identity import EnclaveIdentity
+from verifiers.dcap.questions import Question
 from verifiers.dcap.tcbinfo import TcbInfo
 from verifiers.errors import EndorsementFormatError, Reason
-from verifiers.model import Endorsements, TeeKind
+from verifiers.model import Check, Endorsements, TeeKind
 
 SIGNER_CN = "Intel SGX TCB Signing"
 
@@ -34,11 +36,12 @@ T = TypeVar("T", TcbInfo, EnclaveIdentity)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document(Generic[T]):
     """A document whose signature holds. signers: every certificate whose key verifies it (the same key has
-    been certified more than once); from `choose`, those that are not revoked. label: what it is, for people.
+    been certified more than once); from `choose`, those that are not revoked. passed: the check of the
+    document itself, when it counts.
     """
 
     value: T
-    label: str
+    passed: Check
     sha256: str
     signers: tuple[Certificate, ...]
 
@@ -98,14 +101,19 @@ def resolve(
     root: pinned. ca: the PCK CA, issued by it, or None when there is none to trust. platform: FMSPC
     and PCEID, or None when unknown.
     """
+    # Certificates may be a stranger's: as a digest, the cache keeps nothing of theirs. The rest is our own
+    # and stands in the key as it is: exact, and hashed once in the life of each object.
     key = (
         "dcap.collateral",
-        endorsements.anchors.value,
+        endorsements.anchors,
         root.sha256,
         ca.sha256 if ca else None,
-        tee.value,
+        tee,
         platform,
-        _digest(endorsements),
+        _digest(endorsements.certificates),
+        endorsements.crls,
+        endorsements.tcb_infos,
+        endorsements.qe_identities,
     )
     cached = endorsements.cache.get(key)
     if isinstance(cached, Collateral):
@@ -115,11 +123,17 @@ def resolve(
         endorsements.tcb_infos,
         tcbinfo.parse,
         "TCB info",
+        q.TCB_INFO,
         signers,
         lambda info: _not_about(info, tee, platform),
     )
     found = _shelve(
-        endorsements.qe_identities, identity.parse, "QE identity", signers, lambda found: _not_for(found, tee)
+        endorsements.qe_identities,
+        identity.parse,
+        "QE identity",
+        q.QE_DOCUMENT,
+        signers,
+        lambda found: _not_for(found, tee),
     )
     out = Collateral(
         tcb_infos=tcb_infos,
@@ -138,10 +152,10 @@ def choose(shelf: Shelf[T], root_crls: Crls, missing: Reason, now: datetime) -> 
     """The document that counts at `now`: of the current ones the one with the highest evaluation number, then
     the latest. One whose every signer is revoked is left aside: it may be an old one beside a good one.
     """
-    standing = [d for d in (_standing(d, root_crls, now) for d in shelf.verified) if d.signers]
+    standing = [d for d in [_standing(d, root_crls, now) for d in shelf.verified] if d.signers]
     current = [d for d in standing if d.value.window.contains(now)]
     if current:
-        return max(current, key=lambda d: (d.value.evaluation_number, d.value.window.issued))
+        return max(current, key=_rank) if len(current) > 1 else current[0]
     if standing:
         ended = [d.value.window.next_update for d in standing if d.value.window.next_update <= now]
         if ended:
@@ -167,7 +181,7 @@ def choose_crl(crls: Crls, missing: Reason, now: datetime) -> Crl | Lack:
     """The newest CRL that is valid at `now`."""
     current = [c for c in crls.verified if c.current_at(now)]
     if current:
-        return max(current, key=lambda c: (c.this_update, c.number))
+        return max(current, key=lambda c: (c.this_update, c.number)) if len(current) > 1 else current[0]
     if crls.verified:
         ended = [c.next_update for c in crls.verified if c.next_update <= now]
         if ended:
@@ -220,6 +234,7 @@ def _shelve(
     raws: Sequence[bytes],
     parse: Callable[[bytes, str], tuple[T, Signed]],
     what: str,
+    question: Question,
     signers: tuple[Certificate, ...],
     about: Callable[[T], tuple[Reason, str] | None],
 ) -> Shelf[T]:
@@ -239,8 +254,8 @@ def _shelve(
         elif not signers:
             unsigned += 1
         elif fitting := tuple(_verifying(signed, signers)):
-            label = f"evaluation {value.evaluation_number} of {_time(value.window.issued)}"
-            verified.append(Document(value=value, label=label, sha256=signed.sha256, signers=fitting))
+            passed = question.holds(f"evaluation {value.evaluation_number} of {_time(value.window.issued)}")
+            verified.append(Document(value=value, passed=passed, sha256=signed.sha256, signers=fitting))
         else:
             forged += 1
     return Shelf(
@@ -266,8 +281,12 @@ def _verifying(signed: Signed, signers: Sequence[Certificate]) -> Iterator[Certi
 
 def _standing(document: Document[T], root_crls: Crls, now: datetime) -> Document[T]:
     """The document with those of its signers that no CRL lists."""
-    left = tuple(s for s in document.signers if not revoked(root_crls, s.serial, now))
-    return document if len(left) == len(document.signers) else replace(document, signers=left)
+    left = [signer for signer in document.signers if not revoked(root_crls, signer.serial, now)]
+    return document if len(left) == len(document.signers) else replace(document, signers=tuple(left))
+
+
+def _rank(document: Document[T]) -> tuple[int, datetime]:
+    return document.value.evaluation_number, document.value.window.issued
 
 
 def _not_about(
@@ -307,19 +326,12 @@ def _crls(raws: Sequence[bytes], issuer: Certificate) -> Crls:
     return Crls(verified=tuple(verified), forged=forged, malformed=tuple(malformed))
 
 
-def _digest(endorsements: Endorsements) -> bytes:
-    """SHA-256 over everything given: each kind with its number, each piece with its length, so that no two
-    sets of endorsements look the same."""
+def _digest(pieces: Sequence[bytes]) -> bytes:
+    """SHA-256 over all of them, each after its length, so that no two sequences look the same."""
     out = hashlib.sha256()
-    for group in (
-        endorsements.certificates,
-        endorsements.crls,
-        endorsements.tcb_infos,
-        endorsements.qe_identities,
-    ):
-        out.update(len(group).to_bytes(8, "big"))
-        for raw in group:
-            out.update(len(raw).to_bytes(8, "big") + raw)
+    for raw in pieces:
+        out.update(len(raw).to_bytes(8, "big"))
+        out.update(raw)
     return out.digest()
 
 

@@ -26,7 +26,7 @@ from verifiers.dcap.chain import PckChain, Problem
 from verifiers.dcap.collateral import Collateral, Document, Lack
 from verifiers.dcap.document import Status
 from verifiers.dcap.identity import EnclaveIdentity
-from verifiers.dcap.levels import Evaluation, Platform, TdxTcb
+from verifiers.dcap.levels import Evaluation, TdxTcb
 from verifiers.dcap.questions import Question
 from verifiers.dcap.quote import Quote
 from verifiers.dcap.tcbinfo import TcbInfo
@@ -204,7 +204,7 @@ def _dates(out: Examined, found: PckChain | Problem, now: datetime) -> Check:
     for document, role in ((out.tcb_info, "tcb_signing"), (out.identity, "qe_identity_signing")):
         if document is not None:
             # The same key has been certified more than once: any certificate of it that is valid now will do.
-            roles[role] = next((c for c in document.signers if c.valid_at(now)), document.signers[0])
+            roles[role] = next(filter(lambda c: c.valid_at(now), document.signers), document.signers[0])
     wrong: list[Certificate] = []
     for role, certificate in roles.items():
         if certificate is not None:
@@ -300,7 +300,7 @@ def _tcb_info(out: Examined, quote: Quote, chain: PckChain | None, chosen: Docum
     out.tcb_info = chosen
     out.used["tcb_info"] = chosen.sha256
     out.ends.append(chosen.value.window.next_update)
-    return q.TCB_INFO.holds(chosen.label)
+    return chosen.passed
 
 
 def _identity(out: Examined, quote: Quote, chosen: Document[EnclaveIdentity] | Lack) -> tuple[Check, Check]:
@@ -314,7 +314,7 @@ def _identity(out: Examined, quote: Quote, chosen: Document[EnclaveIdentity] | L
     out.identity = chosen
     out.used["qe_identity"] = chosen.sha256
     out.ends.append(chosen.value.window.next_update)
-    return q.QE_DOCUMENT.holds(chosen.label), _qe(chosen.value, quote)
+    return chosen.passed, _qe(chosen.value, quote)
 
 
 def _qe(identity: EnclaveIdentity, quote: Quote) -> Check:
@@ -339,9 +339,8 @@ def _tcb(out: Examined, quote: Quote, tdx: TdxTcb | None) -> Check:
         ids = (q.TCB_INFO.id, q.QE_DOCUMENT.id)
         lacking = next(c for c in out.checks if c.id in ids and c.outcome is not Outcome.PASSED)
         return q.TCB.unknown("no levels", Reason(lacking.reason or q.TCB.reason))
-    platform = Platform(components=pck.components, pce_svn=pck.pce_svn, pce_id=pck.pce_id, fmspc=pck.fmspc)
     report = quote.signature_data.qe_report
-    evaluation = levels.evaluate(out.tcb_info.value, platform, tdx, out.identity.value.levels, report.svn)
+    evaluation = levels.evaluate(out.tcb_info.value, pck, tdx, out.identity.value.levels, report.svn)
     out.evaluation = evaluation
     found = evaluation.status.value
     if evaluation.short:
