@@ -1,7 +1,7 @@
 """SNP and TDX verification, cold and warm, beside the bare signature checks that they contain.
 
-The simulator mints every report and quote anew. Cold: nothing remembered. Warm: the chain and the collateral
-have been verified before, the evidence has not been seen.
+The simulator mints every report and quote anew. Cold: nothing remembered. Warm: the chain (of a quote: down
+to the attestation key) and the collateral have been verified before, the evidence has not been seen.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ names as printed there; integers are little-endian. `dcap.quote` gives the body 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from verifiers.codec.reader import Field
 from verifiers.dcap.quote import BODY_SIZE, BodyType, Quote
@@ -126,8 +126,7 @@ def parse(quote: Quote) -> TdReport:
         )
     # The layouts have no gaps, and their order is that of the fields of `TdReport` and `Extension`.
     parts = _CUT[quote.body_type].unpack(quote.body)
-    if quote.body_type is BodyType.TD_REPORT_1_0:
-        return TdReport(*parts)
-    extended = parts[len(TD_REPORT_1_5) :]
-    extension = Extension(extended[0][0], *extended[1:]) if extended else None
-    return TdReport(*parts[: len(TD_REPORT_1_5)], extension=extension)
+    report, extended = TdReport(*parts[: len(TD_REPORT_1_5)]), parts[len(TD_REPORT_1_5) :]
+    if not extended:
+        return report
+    return replace(report, extension=Extension(extended[0][0], *extended[1:]))
