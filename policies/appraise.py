@@ -181,12 +181,15 @@ _ADMISSIBLE = {row.check: word for word, row in ADMISSIBLE.items()}
 
 
 def _admitted(check: Check, policy: Policy, verification: Verification) -> Check:
-    """The baselines' answer to what the verifier left to them. What an unknown party says is left open."""
+    """The baselines' answer to what the verifier left to them. What an unknown party says is never admitted:
+    where nothing else stands against it, it stays open."""
     word = _ADMISSIBLE.get(check.id)
-    if word is None or check.outcome is not Outcome.UNKNOWN or not verification.authentic:
+    if word is None or check.outcome is not Outcome.UNKNOWN:
         return check
     asked = [b for b in policy.baselines if verification.evidence.kind in b.kinds]
     silent = [f"{b.name}@{b.version}" for b in asked if word not in b.admits]
+    if asked and not silent and not verification.authentic:
+        return check
     if asked and not silent:
         names = ", ".join(f"{b.name}@{b.version}" for b in asked)
         return replace(

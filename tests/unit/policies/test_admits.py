@@ -97,6 +97,14 @@ def test_an_unsigned_version_4_is_not_admitted() -> None:
     got = judge(found, ADMITTING)
     assert (got.verdict, got.reason) == (Verdict.REFUSED, "snp.signature")
     assert outcome_of(got, "snp.version") is Outcome.UNKNOWN
+    assert outcome_of(judge(found, SHIPPED), "snp.version") is Outcome.FAILED
+
+
+def test_admitted_it_waits_for_a_missing_certificate() -> None:
+    given = MACHINE.endorsements(certificates=())
+    found = registry.verify(abi.parse(MACHINE.report(DATA)), given, ReportData(DATA), MACHINE.at)
+    got = judge(found, ADMITTING)
+    assert (got.verdict, got.reason) == (Verdict.UNDECIDED, "collateral.vcek-missing")
 
 
 def test_one_baseline_that_is_silent_is_enough_to_refuse() -> None:
