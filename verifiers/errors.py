@@ -52,6 +52,7 @@ class Reason(enum.StrEnum):
     CRL_EXPIRED = "collateral.crl-expired"
     CRL_NOT_YET_VALID = "collateral.crl-not-yet-valid"
     CRL_MALFORMED = "collateral.crl-malformed"
+    COLLATERAL_TOO_MANY = "collateral.too-many"
 
     # SEV-SNP.
     SNP_VCEK_MISSING = "collateral.vcek-missing"

@@ -29,6 +29,8 @@ from verifiers.errors import EndorsementFormatError, Reason
 from verifiers.model import Check, Endorsements, TeeKind
 
 SIGNER_CN = "Intel SGX TCB Signing"
+MAX_DOCUMENTS = 64
+"""TCB infos, and QE identities, that are read."""
 
 T = TypeVar("T", TcbInfo, EnclaveIdentity)
 
@@ -51,7 +53,8 @@ class Shelf(Generic[T]):
     """All documents of one kind that were given, sorted by what is wrong with them.
 
     verified: about this platform and signed. forged: about this platform, signature wrong. unsigned: about
-    this platform, and no signing certificate to judge by. others: about something else, and why.
+    this platform, and no signing certificate to judge by. others: about something else, and why. unread: how
+    many were not looked at, because there are more than `MAX_DOCUMENTS`.
     """
 
     verified: tuple[Document[T], ...]
@@ -59,15 +62,17 @@ class Shelf(Generic[T]):
     unsigned: int
     others: tuple[tuple[Reason, str], ...]
     malformed: tuple[str, ...]
+    unread: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crls:
-    """CRLs of one issuer. forged: name the issuer but are not signed by its key."""
+    """CRLs of one issuer. forged: name the issuer but are not signed by its key. unread: as in `Lists`."""
 
-    verified: tuple[Crl, ...]
-    forged: int
-    malformed: tuple[str, ...]
+    verified: tuple[Crl, ...] = ()
+    forged: int = 0
+    malformed: tuple[str, ...] = ()
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +129,7 @@ def resolve(
         tcbinfo.parse,
         "TCB info",
         q.TCB_INFO,
+        platform[0].hex().upper().encode() if platform else b"",
         signers,
         lambda info: _not_about(info, tee, platform),
     )
@@ -132,6 +138,7 @@ def resolve(
         identity.parse,
         "QE identity",
         q.QE_DOCUMENT,
+        b'"TD_QE"' if tee is TeeKind.TDX else b'"QE"',
         signers,
         lambda found: _not_for(found, tee),
     )
@@ -139,7 +146,7 @@ def resolve(
         tcb_infos=tcb_infos,
         identities=found,
         root_crls=_crls(endorsements.crls, root),
-        pck_crls=_crls(endorsements.crls, ca) if ca else Crls(verified=(), forged=0, malformed=()),
+        pck_crls=_crls(endorsements.crls, ca) if ca else Crls(),
     )
     # Only what a stranger's certificate cannot multiply: a platform that TCB info exists for, or none at all.
     complete = bool(tcb_infos.verified and out.pck_crls.verified) or (ca is None and platform is None)
@@ -165,6 +172,9 @@ def choose(shelf: Shelf[T], root_crls: Crls, missing: Reason, now: datetime) -> 
     if shelf.verified:
         signers = tuple(signer for d in shelf.verified for signer in d.signers)
         return Lack(Reason.DCAP_REVOKED, named(signers), True, signers)
+    if shelf.unread:
+        found = f"{shelf.unread} more than the {MAX_DOCUMENTS} that are looked at"
+        return Lack(Reason.COLLATERAL_TOO_MANY, found, False)
     if shelf.forged:
         return Lack(Reason.COLLATERAL_SIGNATURE, f"{shelf.forged} with a wrong signature", True)
     if shelf.unsigned:
@@ -182,6 +192,9 @@ def choose_crl(crls: Crls, missing: Reason, now: datetime) -> Crl | Lack:
     current = [c for c in crls.verified if c.current_at(now)]
     if current:
         return max(current, key=lambda c: (c.this_update, c.number)) if len(current) > 1 else current[0]
+    if crls.unread:
+        found = f"{crls.unread} more than are looked at, and none of the newest is a current one"
+        return Lack(Reason.COLLATERAL_TOO_MANY, found, False)
     if crls.verified:
         ended = [c.next_update for c in crls.verified if c.next_update <= now]
         if ended:
@@ -235,6 +248,7 @@ def _shelve(
     parse: Callable[[bytes, str], tuple[T, Signed]],
     what: str,
     question: Question,
+    word: bytes,
     signers: tuple[Certificate, ...],
     about: Callable[[T], tuple[Reason, str] | None],
 ) -> Shelf[T]:
@@ -242,7 +256,9 @@ def _shelve(
     others: list[tuple[Reason, str]] = []
     malformed: list[str] = []
     forged = unsigned = 0
-    for index, raw in enumerate(dict.fromkeys(raws)):
+    # What bears this word comes first: whatever else is kept hides nothing that is meant for this platform.
+    given = sorted(dict.fromkeys(raws), key=lambda raw: word not in raw.upper())
+    for index, raw in enumerate(given[:MAX_DOCUMENTS]):
         try:
             value, signed = parse(raw, f"{what} {index + 1}")
         except EndorsementFormatError as error:
@@ -264,6 +280,7 @@ def _shelve(
         unsigned=unsigned,
         others=tuple(others),
         malformed=tuple(malformed),
+        unread=max(0, len(given) - MAX_DOCUMENTS),
     )
 
 
@@ -305,25 +322,15 @@ def _not_for(found: EnclaveIdentity, tee: TeeKind) -> tuple[Reason, str] | None:
 
 
 def _crls(raws: Sequence[bytes], issuer: Certificate) -> Crls:
-    verified: list[Crl] = []
-    malformed: list[str] = []
-    forged = 0
-    for index, raw in enumerate(dict.fromkeys(raws)):
-        try:
-            unverified = crl_codec.parse(raw, f"CRL {index + 1}")
-        except EndorsementFormatError as error:
-            malformed.append(f"{error.where}: {error.found}")
-            continue
-        if unverified.issuer != issuer.subject:
-            continue
-        crl = (
-            crl_codec.verify(unverified, issuer.subject, issuer.public_key) if issuer.may_sign_crls else None
-        )
-        if crl is None:
-            forged += 1
-        else:
-            verified.append(crl)
-    return Crls(verified=tuple(verified), forged=forged, malformed=tuple(malformed))
+    """Those of `issuer`; of one that may not sign CRLs, all that bear its name are forged."""
+    keys = [issuer.public_key] if issuer.may_sign_crls else []
+    found = crl_codec.select(raws, issuer.subject, keys)
+    return Crls(
+        verified=tuple(crl for crl, _ in found.verified),
+        forged=found.forged,
+        malformed=found.malformed,
+        unread=found.unread,
+    )
 
 
 def _digest(pieces: Sequence[bytes]) -> bytes:
