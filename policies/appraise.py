@@ -124,7 +124,9 @@ def appraise(
     facts = Facts(kind=verification.evidence.kind, claims=verification.claims, sets=sets, now=now)
     authentic = verification.authentic
     raw = tuple(_baseline(program, facts, required)) if authentic else ()
-    asked = [_admitted(c, policy, verification) for c in verification.checks]
+    asked = [
+        _admitted(c, policy, verification) if c.outcome is Outcome.UNKNOWN else c for c in verification.checks
+    ]
     verifier, platform = _joined(asked, [check for _, check in raw], required)
     if not authentic:
         verifier += _not_authentic(verification)
@@ -181,10 +183,10 @@ _ADMISSIBLE = {row.check: word for word, row in ADMISSIBLE.items()}
 
 
 def _admitted(check: Check, policy: Policy, verification: Verification) -> Check:
-    """The baselines' answer to what the verifier left to them. What an unknown party says is never admitted:
-    where nothing else stands against it, it stays open."""
+    """The baselines' answer, when `check`, which is UNKNOWN, is what the verifier left to them. What an
+    unknown party says is never admitted: where nothing else stands against it, it stays open."""
     word = _ADMISSIBLE.get(check.id)
-    if word is None or check.outcome is not Outcome.UNKNOWN:
+    if word is None:
         return check
     asked = [b for b in policy.baselines if verification.evidence.kind in b.kinds]
     silent = [f"{b.name}@{b.version}" for b in asked if word not in b.admits]
