@@ -107,12 +107,9 @@ def select(raws: Iterable[bytes], issuer: bytes, keys: Sequence[PublicKey]) -> L
             forged += 1
             continue
         try:
-            crl = verify(parse(found.der, found.where), issuer, keys[number])
+            verified.append((_trusted(parse(found.der, found.where)), number))
         except EndorsementFormatError as error:
             malformed.append(f"{error.where}: {error.found}")
-            continue
-        if crl is not None:
-            verified.append((crl, number))
     return Lists(
         verified=tuple(verified),
         forged=forged,
@@ -188,6 +185,11 @@ def verify(crl: UnverifiedCrl, issuer: bytes, key: PublicKey) -> Crl | None:
     """
     if crl.issuer != issuer or not _signed(crl, key):
         return None
+    return _trusted(crl)
+
+
+def _trusted(crl: UnverifiedCrl) -> Crl:
+    """For those who have just checked its issuer and signature."""
     return Crl(
         sha256=crl.sha256,
         this_update=crl.this_update,
