@@ -38,6 +38,11 @@ VERIFIER_REVOCATION = {
 """The verifier's own check. A baseline rule of the same name can stand for it while its input is missing."""
 
 
+OPEN_VERSIONS = {TeeKind.SEV_SNP: {4: "snp.report-version-4"}}
+"""Versions of evidence that the verifier leaves open, and the word by which a baseline admits each."""
+VERSION = "evidence.version"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
     """One policy with the reference sets that count with it."""
@@ -87,6 +92,7 @@ class World:
             values.setdefault(claim, []).extend(kept)
         for claim in REVOCATION_CLAIMS[kind]:
             values.setdefault(claim, [])
+        values.setdefault(VERSION, []).extend(OPEN_VERSIONS.get(kind, ()))
         instants = (at,) if at is not None else _instants(sides, kind, wanted, since)
         self.space: Space = spaces.build(kind, specs, plain, values, instants, tuple(Profile))
         self.full = self.space.full
@@ -168,6 +174,7 @@ class World:
                 *(self._risk(rule, finding, side) for finding in rule.open),
                 *(self._bearable(item, rule, side) for item in program.baseline),
                 self._verifier_revocation(program, side),
+                self._verifier_version(side),
             ]
         )
 
@@ -201,6 +208,16 @@ class World:
         if self.kind is not TeeKind.SEV_SNP:
             instead = []  # Intel's check is unknown, not unasked, without CRLs: nothing stands for that
         return disjunction([self.revocation_checked(), *instead])
+
+    def _verifier_version(self, side: Side) -> Formula:
+        """No version that the verifier leaves open, unless every baseline for this evidence admits it."""
+        asked = [baseline for baseline in side.policy.baselines if self.kind in baseline.kinds]
+        closed = {
+            version
+            for version, word in OPEN_VERSIONS.get(self.kind, {}).items()
+            if not asked or any(word not in baseline.admits for baseline in asked)
+        }
+        return self.space.leaf(VERSION, None, lambda cell: cell not in closed)
 
     def _unknown(self, item: RuleProgram, side: Side) -> Formula:
         when, require = item.rule.when, item.rule.require

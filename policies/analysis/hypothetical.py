@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from policies.analysis.encode import VERIFIER_REVOCATION, Side
+from policies.analysis.encode import OPEN_VERSIONS, VERIFIER_REVOCATION, VERSION, Side
 from policies.appraise import FRESHNESS_CHECK, Appraisal, appraise
 from policies.minimums import REVOCATION_CLAIMS
 from policies.model import ALL_REQUIREMENTS, Profile
-from policies.vocabulary import EVIDENCE_TYPE
+from policies.vocabulary import ADMISSIBLE, EVIDENCE_TYPE
 from verifiers.model import Check, Claims, EvidenceSummary, Outcome, Tcb, TeeKind, Verification
 from verifiers.verdict import conclude
 
@@ -41,6 +41,7 @@ def verification(kind: TeeKind, claims: Claims, now: datetime) -> Verification:
         checks=(
             Check("evidence.authentic", Outcome.PASSED, "supposed", "supposed", _SOURCE),
             Check(FRESHNESS_CHECK, Outcome.PASSED, "supposed", "supposed", _SOURCE),
+            _version(kind, claims),
             _revocation(kind, claims),
         ),
         used={},
@@ -48,6 +49,14 @@ def verification(kind: TeeKind, claims: Claims, now: datetime) -> Verification:
         ends=(),
         now=now,
     )
+
+
+def _version(kind: TeeKind, claims: Claims) -> Check:
+    """The verifier's answer, or that it leaves the answer to the baselines."""
+    word = OPEN_VERSIONS.get(kind, {}).get(claims.get(VERSION))  # type: ignore[arg-type]
+    if word is None:
+        return Check(f"{kind.value}.version", Outcome.PASSED, "supposed", "supposed", _SOURCE)
+    return Check(ADMISSIBLE[word].check, Outcome.UNKNOWN, "another version", str(claims[VERSION]), _SOURCE)
 
 
 def _revocation(kind: TeeKind, claims: Claims) -> Check:

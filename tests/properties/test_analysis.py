@@ -80,6 +80,7 @@ def test_a_negation_is_true_where_the_formula_is_not(formula: Formula) -> None:
 # --- policies over small domains -------------------------------------------------------------------
 
 GRID: dict[str, tuple[ClaimValue | None, ...]] = {
+    "evidence.version": (3, 4, 5, None),
     "snp.product": ("Genoa", "Milan", None),
     "snp.vmpl": (0, 1, 2, 3, None),
     "snp.policy.smt": (False, True, None),

@@ -131,6 +131,17 @@ def test_an_age_below_zero_is_not_fresh_and_not_old_either() -> None:
     assert change.witness.claims["collateral.amd_crl.age"] < timedelta(0)  # type: ignore[operator]
 
 
+def test_a_version_that_only_a_baseline_can_admit_is_newly_allowed_by_one_that_does() -> None:
+    parts = dict.fromkeys(("WHEN", "REQUIRE", "SECOND", "ONLY"), "{snp.vmpl: {equals: 0}}")
+    parts |= {"DENY": "{snp.vmpl: {equals: 9}}", "FINDING": "extra"}
+    baseline = {"WHEN": "{snp.vmpl: {equals: 0}}", "REQUIRE": "{snp.vmpl: {equals: 0}}"}
+    closed = small(parts, baseline)
+    admitting = small(parts, {**baseline, "rules:\n": "admits: [snp.report-version-4]\nrules:\n"})
+    found = compare(closed, admitting, SPECS, since=NOW, at=NOW)
+    assert {change.witness.claims["evidence.version"] for change in found.allowed} == {4}
+    assert found.refused == ()
+
+
 # --- proving ---------------------------------------------------------------------------------------
 
 
