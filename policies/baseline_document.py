@@ -133,7 +133,8 @@ def _waivable(node: Node | None, problems: Problems) -> timedelta | None:
     if node is None or (isinstance(node, Scalar) and node.text == "never" and not node.quoted):
         return None
     if not isinstance(node, Map):
-        problems.add("type-mismatch", node.at, "waivable is never or {up_to: 90d}")
+        hint = did_you_mean(node.text, ["never"]) if isinstance(node, Scalar) and not node.quoted else None
+        problems.add("type-mismatch", node.at, "waivable is never or {up_to: 90d}", hint=hint)
         return None
     fields = Fields(node, "waivable", problems, required=("up_to",))
     limit = fields.duration("up_to")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from policies import scalars, values
-from policies.errors import Place, Problems, quote
+from policies.errors import Place, Problems, did_you_mean, quote
 from policies.model import ReferenceSet
 from policies.reading import Context, Fields, distinct, pairs
 from policies.references import (
@@ -25,6 +25,9 @@ from verifiers.model import TeeKind
 KIND = "reference-values/1"
 
 _NOTES = ("note", "from_file")
+_ENTRY = ("id", "origin", *_NOTES)
+_REVOKED = ("entry", "since", "reason")
+_ORIGINS = ("predicted", "seen")
 _TYPES = frozenset(
     {
         ClaimType.DIGEST,
@@ -104,15 +107,25 @@ def _entry(node: Node, context: Context) -> Entry | None:
         if key.text in _NOTES:
             said = scalars.text(value, key.text, problems)
             notes += [(key.text, said)] if said is not None else []
-    claims = _claims(node, {"id", *_NOTES}, context)
+    seen = _seen(node.get("origin"), problems)
+    claims = _claims(node, _ENTRY, context)
     if len(problems) > before or entry_id is None:
         return None
     if not _useful(claims, node.at, f"entry {entry_id}", problems):
         return None
-    return Entry(id=entry_id, claims=claims, notes=tuple(notes), at=node.at)
+    return Entry(id=entry_id, claims=claims, notes=tuple(notes), seen=seen, at=node.at)
 
 
-def _claims(node: Map, others: set[str], context: Context) -> dict[str, Literal]:
+def _seen(node: Node | None, problems: Problems) -> bool:
+    """`origin: seen` says that the values come from evidence; they count under an accepted risk only."""
+    word = None if node is None else scalars.scalar(node, "origin", problems)
+    if word is not None and word.text not in _ORIGINS:
+        message = f"origin is one of {', '.join(_ORIGINS)}; this is {quote(word.text)}"
+        problems.add("value", word.at, message, hint=did_you_mean(word.text, _ORIGINS))
+    return word is not None and word.text == "seen"
+
+
+def _claims(node: Map, others: tuple[str, ...], context: Context) -> dict[str, Literal]:
     """The claims of an entry: everything in it that is not one of `others`."""
     problems = context.problems
     out: dict[str, Literal] = {}
@@ -121,7 +134,7 @@ def _claims(node: Map, others: set[str], context: Context) -> dict[str, Literal]
             continue
         spec = context.words.specs.get(key.text)
         if spec is None:
-            hint = context.words.suggest(key.text)
+            hint = did_you_mean(key.text, others) or context.words.suggest(key.text)
             problems.add("claim-unknown", key.at, f"there is no claim {quote(key.text)}", hint=hint)
         elif spec.type not in _TYPES or len(kinds_of(spec.name)) == len(TeeKind):
             message = f"{spec.name} ({spec.type.value}) does not identify a guest, workload or platform"
@@ -182,11 +195,10 @@ def _revoked(node: Node, entries: Mapping[str, Entry], version: int, context: Co
     if not isinstance(node, Map):
         problems.add("type-mismatch", node.at, f"a revocation is a mapping, not {scalars.kind_of(node)}")
         return None
-    keys = {"entry", "since", "reason"}
-    own = Map(tuple(pair for pair in node.pairs if pair[0].text in keys), node.at)
-    fields = Fields(own, "a revocation", problems, required=sorted(keys))
+    own = Map(tuple(pair for pair in node.pairs if pair[0].text in _REVOKED), node.at)
+    fields = Fields(own, "a revocation", problems, required=_REVOKED)
     since, reason = fields.time("since"), fields.text("reason")
-    claims: Mapping[str, Literal] = _claims(node, keys, context)
+    claims: Mapping[str, Literal] = _claims(node, _REVOKED, context)
     named = fields.read("entry", scalars.scalar)
     if named is None:
         return None
@@ -217,6 +229,6 @@ def _is_current(
         return None
     if entry_id not in entries:
         message = f"this set has no entry {quote(entry_id)}; name an older one as {entry_id}@VERSION"
-        problems.add("reference", named.at, message)
+        problems.add("reference", named.at, message, hint=did_you_mean(entry_id, entries))
         return None
     return entries[entry_id]
