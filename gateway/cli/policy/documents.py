@@ -1,4 +1,4 @@
-"""`sealgate policy`: check documents here, activate them there."""
+"""Documents on their way to a gateway: read and compiled here, activated, listed and retired there."""
 
 from __future__ import annotations
 
@@ -13,14 +13,8 @@ from gateway.cli.remote import admin_options, json_option, show, table
 from gateway.client import Client
 from policies.model import Document
 from policies.strictyaml import MAX_BYTES
-from verifiers.claims import TABLE
 
 _YAML = "application/yaml"
-
-
-@click.group()
-def policy() -> None:
-    """Say what is acceptable: baselines, reference values, release policies."""
 
 
 def check_files(paths: Sequence[str]) -> list[tuple[str, Document]]:
@@ -74,7 +68,7 @@ def show_active(rows: Sequence[dict[str, object]], as_json: bool) -> None:
     show(rows, as_json, lambda: table(("KIND", "NAME", "ACTIVE SINCE", "DIGEST"), lines, "none active"))
 
 
-@policy.command()
+@click.command()
 @click.argument("paths", nargs=-1, required=True)
 @json_option
 def check(paths: tuple[str, ...], as_json: bool) -> None:
@@ -82,7 +76,7 @@ def check(paths: tuple[str, ...], as_json: bool) -> None:
     show_found(check_files(paths), as_json)
 
 
-@policy.command()
+@click.command()
 @click.argument("paths", nargs=-1, required=True)
 @json_option
 @admin_options
@@ -92,7 +86,7 @@ def apply(paths: tuple[str, ...], as_json: bool, client: Client) -> None:
     show_active(apply_files(client, paths), as_json)
 
 
-@policy.command(name="list")
+@click.command(name="list")
 @json_option
 @admin_options
 def list_(as_json: bool, client: Client) -> None:
@@ -100,7 +94,7 @@ def list_(as_json: bool, client: Client) -> None:
     show_active(client.get("/v1/admin/policies")["documents"], as_json)
 
 
-@policy.command()
+@click.command()
 @click.argument("kind", type=click.Choice(["baseline", "reference", "release"]))
 @click.argument("name")
 @json_option
@@ -109,26 +103,3 @@ def retire(kind: str, name: str, as_json: bool, client: Client) -> None:
     """Let a document count no more, if what stays still compiles."""
     gone = client.ask("DELETE", f"/v1/admin/policies/{kind}/{name}")
     show(gone, as_json, lambda: f"retired {kind} {name}")
-
-
-@policy.command()
-@click.argument("word", default="")
-@json_option
-def claims(word: str, as_json: bool) -> None:
-    """The claims that policies may name; WORD narrows the list."""
-    found = [spec for spec in TABLE if word.lower() in spec.name.lower() or word.lower() in spec.doc.lower()]
-    value = [
-        {
-            "name": spec.name,
-            "type": spec.type.value,
-            "length": spec.length,
-            "json": spec.json,
-            "trustee": spec.trustee,
-            "trust_authority": spec.trust_authority,
-            "doc": spec.doc,
-            "source": spec.source,
-        }
-        for spec in found
-    ]
-    rows = [(spec.name, spec.type.value, spec.doc) for spec in found]
-    show(value, as_json, lambda: table(("CLAIM", "TYPE", "WHAT IT IS"), rows, f"no claim matches {word!r}"))

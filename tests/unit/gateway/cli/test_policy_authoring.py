@@ -1,0 +1,48 @@
+"""`sealgate policy claims` and `schema`, as an author calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli.policy import policy
+from policies.claimtable import rows
+from tests.support import ROOT
+from verifiers.claims import BY_NAME
+
+
+def run(*args: str, code: int = 0) -> Result:
+    done = CliRunner().invoke(policy, args)
+    assert done.exit_code == code, done.output
+    return done
+
+
+def test_the_whole_table_as_json() -> None:
+    found = json.loads(run("claims", "--json").output)
+    assert [row["name"] for row in found] == [row.name for row in rows(BY_NAME)]
+    keys = {"type", "unit", "written", "in_json", "source", "trustee", "trust_authority", "operators"}
+    assert all(keys <= row.keys() for row in found)
+    assert all(row["written"] and row["source"] and row["doc"] for row in found)
+
+
+@pytest.mark.parametrize("word", ["tdx.mr_td", "tdx_mrtd", "quote.body.mr_td"])
+def test_a_claim_is_found_under_every_name(word: str) -> None:
+    shown = run("claims", word).output
+    assert "digest, 48 bytes" in shown and "tdx_mrtd" in shown and "quote.body.mr_td" in shown
+    assert "hex; sha384:" in shown and "TDX" in shown
+
+
+def test_what_matches_nothing_says_what_is_near() -> None:
+    assert "did you mean tdx.mr_td?" in run("claims", "tdx.mrtd").output
+
+
+def test_schemas_are_written_and_printed(tmp_path: Path) -> None:
+    run("schema", "--out", str(tmp_path / "s"))
+    for path in sorted((ROOT / "policies" / "schema").iterdir()):
+        assert (tmp_path / "s" / path.name).read_text() == path.read_text()
+        assert run("schema", path.stem).output == path.read_text()
+    assert "release-policy" in run("schema").output.splitlines()
+    assert "did you mean release-policy?" in run("schema", "release-polcy", code=2).output
