@@ -21,6 +21,7 @@ def policy() -> None:
 for command in (
     authoring.claims,
     authoring.schema,
+    authoring.fmt,
     documents.check,
     documents.apply,
     documents.list_,

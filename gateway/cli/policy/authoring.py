@@ -1,4 +1,4 @@
-"""What an author asks while writing: which claims there are, and the schema that an editor completes from."""
+"""For authors while they write: which claims there are, schemas for editors, the one layout."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.errors import InputError, reading
-from gateway.cli.remote import json_option, show, table
+from gateway.cli import files
+from gateway.cli.errors import InputError, one_line, reading
+from gateway.cli.remote import json_option, read_input, show, table
 from policies import claimtable
 from policies.errors import did_you_mean
+from policies.formatting import format_document
 from policies.schema import schemas
+from policies.strictyaml import MAX_BYTES
 from verifiers.claims import BY_NAME
 
 
@@ -89,3 +92,43 @@ def schema(name: str | None, out: Path | None) -> None:
 def rendered(value: object) -> str:
     """The one form in which a schema is written to a file."""
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="FILE...")
+@click.option("--check", "only_check", is_flag=True, help="Change nothing; exit 1 if something would.")
+def fmt(paths: tuple[str, ...], only_check: bool) -> None:
+    """Bring documents into their one layout: same meaning, every comment kept.
+
+    Folders stand for their *.yaml; - formats standard input to standard output.
+    """
+    if paths == ("-",):
+        raw = read_input("-", MAX_BYTES)
+        with reading("standard input"):
+            made = format_document(raw, "standard input")
+        if only_check:
+            raise SystemExit(made != raw)
+        click.echo(made.decode(), nl=False)
+        return
+    changed = 0
+    for name, raw in files.documents(paths, MAX_BYTES):
+        with reading(name):
+            made = format_document(raw, name)
+            if made == raw:
+                continue
+            changed += 1
+            click.echo(f"{'would reformat' if only_check else 'reformatted'} {one_line(name)}")
+            if not only_check:
+                replace_file(Path(name), made)
+    if not changed:
+        click.echo("nothing to change")
+    raise SystemExit(1 if changed and only_check else 0)
+
+
+def replace_file(path: Path, raw: bytes) -> None:
+    """Whole or not at all: an interrupted write must not leave half a policy behind. Raises OSError."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(raw)
+    if path.exists():
+        partial.chmod(path.stat().st_mode & 0o777)
+    partial.replace(path)

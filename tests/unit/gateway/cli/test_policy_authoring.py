@@ -46,3 +46,23 @@ def test_schemas_are_written_and_printed(tmp_path: Path) -> None:
         assert run("schema", path.stem).output == path.read_text()
     assert "release-policy" in run("schema").output.splitlines()
     assert "did you mean release-policy?" in run("schema", "release-polcy", code=2).output
+
+
+def test_formatting_files(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("sealgate:   x  # why\n")
+    file.chmod(0o640)
+    assert "would reformat" in run("fmt", "--check", str(tmp_path), code=1).output
+    assert file.read_text() == "sealgate:   x  # why\n"
+    assert "reformatted" in run("fmt", str(file)).output
+    assert file.read_text() == "sealgate: x  # why\n" and file.stat().st_mode & 0o777 == 0o640
+    assert "nothing to change" in run("fmt", "--check", str(file)).output
+    assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]
+    file.write_text("a: &x 1\n")
+    assert "anchors" in run("fmt", str(file), code=2).output
+    assert file.read_text() == "a: &x 1\n"
+
+
+def test_formatting_standard_input() -> None:
+    done = CliRunner().invoke(policy, ["fmt", "-"], input="a:   [1,2]\n")
+    assert (done.exit_code, done.output) == (0, "a: [1, 2]\n")
