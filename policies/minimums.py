@@ -226,7 +226,7 @@ def _open_floor(kind: TeeKind, conditions: tuple[Condition, ...], baseline: tupl
         return False
     if kind is not TeeKind.SEV_SNP:
         return True
-    admitted = (line.value for line in Product if not _excludes(conditions, "snp.product", line.value))
+    admitted = (line.value for line in Product if not excludes(conditions, "snp.product", line.value))
     return not all(any(_is_about(rule.when, product) for rule in floors) for product in admitted)
 
 
@@ -253,10 +253,10 @@ def _bounds_tcb(condition: Condition, kind: TeeKind) -> bool:
     return any(parts) if isinstance(condition, All) else all(parts)
 
 
-def _excludes(conditions: Iterable[Condition], claim: str, value: object) -> bool:
+def excludes(conditions: Iterable[Condition], claim: str, value: object) -> bool:
     """Whether `conditions`, all of which must hold, rule out that `claim` is `value`."""
     for condition in conditions:
-        if isinstance(condition, All) and _excludes(condition.of, claim, value):
+        if isinstance(condition, All) and excludes(condition.of, claim, value):
             return True
         named = _values(condition)
         if named is not None and named[0] == claim and value not in named[1]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli.policy import authoring, documents
+from gateway.cli.policy import authoring, checking, documents
 
 
 @click.group()
@@ -22,7 +22,7 @@ for command in (
     authoring.claims,
     authoring.schema,
     authoring.fmt,
-    documents.check,
+    checking.check,
     documents.apply,
     documents.list_,
     documents.retire,

@@ -66,3 +66,43 @@ def test_formatting_files(tmp_path: Path) -> None:
 def test_formatting_standard_input() -> None:
     done = CliRunner().invoke(policy, ["fmt", "-"], input="a:   [1,2]\n")
     assert (done.exit_code, done.output) == (0, "a: [1, 2]\n")
+
+
+# --- check -----------------------------------------------------------------------------------------
+
+QUICKSTART = ROOT / "gateway" / "demo" / "quickstart"
+
+
+def copied(folder: Path, old: str = "", new: str = "") -> Path:
+    for path in QUICKSTART.glob("*.yaml"):
+        (folder / path.name).write_text(path.read_text().replace(old, new))
+    return folder
+
+
+def test_check_says_what_is_meant_and_how_bad_it_is(tmp_path: Path) -> None:
+    assert "0 errors, 0 warnings, 0 notes" in run("check", str(copied(tmp_path))).output
+    folder = str(copied(tmp_path, "snp.vmpl: {equals: 0}", "snp.vmpl: {in: [0], in: [0]}"))
+    assert "duplicate-key" in run("check", folder, code=2).output
+    folder = str(
+        copied(tmp_path, "snp.vmpl: {equals: 0}", "all: [{snp.vmpl: {equals: 0}}, {snp.vmpl: {equals: 1}}]")
+    )
+    assert "error[rule-never-matches]" in run("check", folder, code=1).output
+
+
+def test_check_as_json_and_strict(tmp_path: Path) -> None:
+    folder = str(copied(tmp_path))
+    soon = run("check", folder, "--at", "2027-02-10T00:00:00Z", "--json")
+    found = json.loads(soon.output)
+    assert {"baseline-review"} <= {finding["code"] for finding in found["findings"]}
+    assert all(finding["level"] == "warning" and finding["line"] >= 1 for finding in found["findings"])
+    run("check", folder, "--at", "2027-02-10T00:00:00Z", "--strict", code=1)
+    broken = copied(tmp_path, "snp.vmpl", "snp.vmlp")
+    (finding,) = json.loads(run("check", str(broken), "--json", code=2).output)["findings"]
+    assert finding["code"] == "policy.claim-unknown" and "snp.vmpl" in finding["hint"]
+
+
+def test_check_lists_the_problems_of_every_file(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: &x 1\n")
+    (tmp_path / "b.yaml").write_text("sealgate: release-polcy/1\n")
+    shown = run("check", str(tmp_path), code=2).output
+    assert "error[anchor]" in shown and "did you mean release-policy/1?" in shown
