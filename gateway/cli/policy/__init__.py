@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli.policy import authoring, checking, documents
+from gateway.cli.policy import authoring, checking, documents, testing
 
 
 @click.group()
@@ -23,6 +23,7 @@ for command in (
     authoring.schema,
     authoring.fmt,
     checking.check,
+    testing.test,
     documents.apply,
     documents.list_,
     documents.retire,

@@ -48,7 +48,11 @@ README = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "policies/README.md").read_
 
 @pytest.mark.parametrize(
     "text",
-    [RELEASE, GUESTS, PODS, *README, *(path.read_text() for path in sorted(BUNDLES.glob("*.yaml")))],
+    [
+        *(RELEASE, GUESTS, PODS, *README),
+        *(path.read_text() for path in sorted(BUNDLES.glob("*.yaml"))),
+        *(path.read_text() for path in sorted((ROOT / "policies" / "templates").glob("*/*.yaml"))),
+    ],
 )
 def test_what_loads_fits(text: str) -> None:
     assert found(text) == []
