@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from policies import conditions
+from policies import conditions, risks
 from policies.errors import Place, PolicyErrors, Problems, did_you_mean, quote
-from policies.minimums import MAX_WAIVER, MINIMUMS, open_in_rule
+from policies.minimums import MINIMUMS, open_in_rule
 from policies.model import (
     AcceptRisk,
     AllowRule,
@@ -29,7 +29,6 @@ from policies.model import (
     Test,
 )
 from policies.paths import overlaps
-from policies.values import show_duration
 from policies.vocabulary import ALL_KINDS, Role
 from verifiers.model import TeeKind
 
@@ -120,7 +119,11 @@ def compile(
             programs[kind] = _release_program(release, rules, sets, kind, problems)
     if release is not None:
         _check_rules(release, sets, problems)
-        _check_risks(release, programs, problems)
+        limits = {
+            kind: {item.rule.id: item.rule.waivable for item in program.baseline}
+            for kind, program in programs.items()
+        }
+        risks.check(release, limits, problems)
     problems.check()
     return Policy(
         baselines=given,
@@ -192,10 +195,6 @@ def _baseline_programs(baselines: tuple[Baseline, ...], kind: TeeKind) -> tuple[
     return tuple(out)
 
 
-def _kinds_of_rule(rule: AllowRule) -> frozenset[TeeKind] | None:
-    return conditions.kinds_named((rule.when, *rule.require))
-
-
 def _release_program(
     release: ReleasePolicy,
     baseline: tuple[RuleProgram, ...],
@@ -212,7 +211,7 @@ def _release_program(
     allow = [
         program
         for rule in release.allow
-        if kind in (_kinds_of_rule(rule) or ())
+        if kind in (conditions.kinds_of_rule(rule) or ())
         and (program := _allow_program(rule, release, baseline, sets, kind, problems)) is not None
     ]
     return Program(baseline=baseline, deny=tuple(deny), allow=tuple(allow))
@@ -244,8 +243,8 @@ def _allow_program(
         return None
     if not _check_sets(rule, release, (when, *require), sets, kind, problems):
         return None
-    risks = [_cut_risk(risk, kind) for risk in release.accept_risk if risk.only_in == rule.id]
-    usable = tuple(risk for risk in risks if risk is not None)
+    cut_risks = [_cut_risk(risk, kind) for risk in release.accept_risk if risk.only_in == rule.id]
+    usable = tuple(risk for risk in cut_risks if risk is not None)
     accepted = {risk.finding for risk in usable}
     left_open = open_in_rule((when, *require), kind, sets, tuple(item.rule for item in baseline))
     for finding in left_open:
@@ -330,7 +329,7 @@ def _check_set(
 def _check_rules(release: ReleasePolicy, sets: Mapping[str, ReferenceSet], problems: Problems) -> None:
     """What does not depend on the kind: each rule names kinds of evidence, and speaks of those only."""
     for rule in release.allow:
-        kinds = _kinds_of_rule(rule)
+        kinds = conditions.kinds_of_rule(rule)
         if not kinds:
             minimum = MINIMUMS["minimum.evidence-type"]
             message = f'rule {rule.id} leaves "evidence-type" open: {minimum.leaves}'
@@ -350,47 +349,6 @@ def _check_rules(release: ReleasePolicy, sets: Mapping[str, ReferenceSet], probl
     for test in (test for part in elsewhere for test in conditions.tests_of(part)):
         if test.operator == "in_set":
             _check_set(test, release, sets, problems)
-
-
-def _check_risks(release: ReleasePolicy, programs: Mapping[TeeKind, Program], problems: Problems) -> None:
-    rules = {rule.id: rule for rule in release.allow}
-    for risk in release.accept_risk:
-        rule = rules.get(risk.only_in)
-        if rule is None:
-            hint = did_you_mean(risk.only_in, rules)
-            problems.add("unknown-rule", risk.only_in_at, f"no allow rule {quote(risk.only_in)}", hint=hint)
-            continue
-        kinds = _kinds_of_rule(rule)
-        if not kinds:
-            continue  # reported with the rule
-        limits = [
-            item.rule.waivable
-            for kind in kinds
-            for item in programs[kind].baseline
-            if item.rule.id == risk.finding
-        ]
-        if limits:
-            # Rules of two kinds of evidence may share an id: each of them has its say.
-            limit = None if None in limits else min(found for found in limits if found is not None)
-        elif risk.finding in MINIMUMS:
-            limit = MAX_WAIVER if MINIMUMS[risk.finding].waivable else None
-        else:
-            known = {item.rule.id for kind in kinds for item in programs[kind].baseline}
-            message = f"rule {risk.only_in} cannot have a finding {quote(risk.finding)}"
-            hint = did_you_mean(risk.finding, (*known, *MINIMUMS))
-            problems.add("unknown-finding", risk.finding_at, message, hint=hint)
-            continue
-        if limit is None:
-            problems.add("not-waivable", risk.finding_at, f"{risk.finding} can never be waived")
-        elif risk.expires - risk.valid_from > limit:
-            lasts = show_duration(risk.expires - risk.valid_from)
-            message = (
-                f"{risk.finding} can be accepted for at most {show_duration(limit)}; {risk.id} lasts {lasts}"
-            )
-            problems.add("risk-too-long", risk.at, message)
-        if all(_cut_risk(risk, kind) is None for kind in kinds):
-            message = f"only_when of {risk.id} asks for what evidence of rule {risk.only_in} cannot have"
-            problems.add("claim-type", risk.at, message)
 
 
 def check_overlap(releases: Iterable[ReleasePolicy]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from policies import scalars, values
 from policies.errors import did_you_mean, quote
-from policies.model import All, Any, Condition, Not, Test
+from policies.model import All, AllowRule, Any, Condition, Not, Test
 from policies.operators import OPERATORS, Form, Operator, for_type
 from policies.reading import Context
 from policies.strictyaml import Map, Node, Scalar, Seq
@@ -21,6 +21,8 @@ from verifiers.model import TeeKind
 
 _CONNECTIVES = ("all", "any", "not")
 _ROLES = tuple(role.value for role in Role)
+_DEVICES = frozenset({"devices", "device"})
+"""Kept for quantifiers over devices, which need a verifier of device evidence first."""
 
 
 def read(node: Node, context: Context) -> Condition | None:
@@ -65,6 +67,10 @@ def _parts(what: str, node: Node, context: Context) -> tuple[Condition, ...] | N
 def _test(key: Scalar, value: Node, context: Context) -> Test | None:
     problems, name = context.problems, key.text
     spec = context.words.specs.get(name)
+    if name in _DEVICES:
+        message = "this version verifies no device evidence, so no rule can ask about devices"
+        problems.add("devices", key.at, message)
+        return None
     if spec is None and name not in _ROLES:
         hint = context.words.suggest(name) or did_you_mean(name, (*_ROLES, *_CONNECTIVES))
         problems.add("claim-unknown", key.at, f"there is no claim {quote(name)}", hint=hint)
@@ -135,6 +141,11 @@ def kinds_named(conditions: tuple[Condition, ...]) -> frozenset[TeeKind] | None:
         if found is not None:
             named = found if named is None else named & found
     return named
+
+
+def kinds_of_rule(rule: AllowRule) -> frozenset[TeeKind] | None:
+    """The kinds of evidence that an allow rule names; None when it names none."""
+    return kinds_named((rule.when, *rule.require))
 
 
 def tests_of(condition: Condition) -> tuple[Test, ...]:

@@ -27,6 +27,9 @@ from verifiers.sevsnp.product import Product
 MAX_WAIVER = timedelta(days=90)
 """How long a minimum may be left open by an accepted risk."""
 
+MAX_SEEN = timedelta(days=14)
+"""How long a measurement may count that was seen and not predicted."""
+
 # Any one of these, pinned, says which workload runs: launch-time registers that the measured guest checks,
 # or the register that the guest extends with what it runs. An SGX enclave is its own workload.
 _WORKLOAD: Mapping[TeeKind, frozenset[str]] = MappingProxyType(
@@ -52,10 +55,15 @@ class Minimum:
     """One thing that no rule may leave open. finding: what an accepted risk names."""
 
     finding: str
-    waivable: bool
+    up_to: timedelta | None
+    """How long an accepted risk may leave it open; None means never."""
     leaves: str
     """What follows when it is open."""
     remedy: str
+
+    @property
+    def waivable(self) -> bool:
+        return self.up_to is not None
 
 
 MINIMUMS: Mapping[str, Minimum] = MappingProxyType(
@@ -64,51 +72,57 @@ MINIMUMS: Mapping[str, Minimum] = MappingProxyType(
         for row in (
             Minimum(
                 finding="minimum.evidence-type",
-                waivable=False,
+                up_to=None,
                 leaves="nobody can say which checks apply",
                 remedy="when: {evidence.type: {equals: …}}",
             ),
             Minimum(
                 finding="minimum.baseline",
-                waivable=False,
+                up_to=None,
                 leaves="nothing is asked of the platform",
                 remedy="a baseline for this evidence under uses: baselines",
             ),
             Minimum(
                 finding="minimum.debug",
-                waivable=False,
+                up_to=None,
                 leaves="the host could read the guest's memory",
                 remedy="a baseline rule without `when`, waivable: never, that requires debug to be false",
             ),
             Minimum(
                 finding="minimum.revocation",
-                waivable=True,
+                up_to=MAX_WAIVER,
                 leaves="a withdrawn machine would still pass",
                 remedy="a baseline rule without `when`, asks: revocation, that requires checked CRLs",
             ),
             Minimum(
                 finding="minimum.tcb-floor",
-                waivable=True,
+                up_to=MAX_WAIVER,
                 leaves="hosts with any firmware, however old, would pass",
                 remedy="a floor in the rule (snp.reported_tcb: {at_least: …}), or exclude that product",
             ),
             Minimum(
                 finding="minimum.guest",
-                waivable=True,
+                up_to=MAX_WAIVER,
                 leaves="any image would pass",
                 remedy="guest: {in_set: …}",
             ),
             Minimum(
                 finding="minimum.workload",
-                waivable=True,
+                up_to=MAX_WAIVER,
                 leaves="any pod on an approved image would pass",
                 remedy="workload: {in_set: …}",
             ),
             Minimum(
                 finding="minimum.vmpl",
-                waivable=True,
+                up_to=MAX_WAIVER,
                 leaves="a less privileged layer could answer for the one that was measured",
                 remedy="snp.vmpl: {equals: 0}",
+            ),
+            Minimum(
+                finding="minimum.provenance",
+                up_to=MAX_SEEN,
+                leaves="what ran once would pass, though nobody knows from which image it came",
+                remedy="measurements predicted from the image, in place of entries with origin: seen",
             ),
         )
     }
@@ -158,7 +172,18 @@ def open_in_rule(
         out.append("minimum.workload")
     if kind is TeeKind.SEV_SNP and "snp.vmpl" not in pinned:
         out.append("minimum.vmpl")
+    if any(_was_seen(condition, sets) for condition in conditions):
+        out.append("minimum.provenance")
     return out
+
+
+def _was_seen(condition: Condition, sets: Mapping[str, ReferenceSet]) -> bool:
+    """Whether `condition` leans on a set with an entry that was only seen."""
+    if isinstance(condition, Test):
+        found = sets.get(str(condition.literal)) if condition.operator == "in_set" else None
+        return found is not None and any(entry.seen for entry in found.entries)
+    parts = (condition.of,) if isinstance(condition, Not) else condition.of
+    return any(_was_seen(part, sets) for part in parts)
 
 
 def _open_in_baseline(kind: TeeKind, baseline: tuple[BaselineRule, ...]) -> list[str]:
@@ -201,7 +226,7 @@ def _open_floor(kind: TeeKind, conditions: tuple[Condition, ...], baseline: tupl
         return False
     if kind is not TeeKind.SEV_SNP:
         return True
-    admitted = (line.value for line in Product if not _excludes(conditions, "snp.product", line.value))
+    admitted = (line.value for line in Product if not excludes(conditions, "snp.product", line.value))
     return not all(any(_is_about(rule.when, product) for rule in floors) for product in admitted)
 
 
@@ -228,10 +253,10 @@ def _bounds_tcb(condition: Condition, kind: TeeKind) -> bool:
     return any(parts) if isinstance(condition, All) else all(parts)
 
 
-def _excludes(conditions: Iterable[Condition], claim: str, value: object) -> bool:
+def excludes(conditions: Iterable[Condition], claim: str, value: object) -> bool:
     """Whether `conditions`, all of which must hold, rule out that `claim` is `value`."""
     for condition in conditions:
-        if isinstance(condition, All) and _excludes(condition.of, claim, value):
+        if isinstance(condition, All) and excludes(condition.of, claim, value):
             return True
         named = _values(condition)
         if named is not None and named[0] == claim and value not in named[1]:

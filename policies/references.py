@@ -28,11 +28,13 @@ MAX_SHAPES = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One set of values that belong together. notes: provenance of this entry, for people."""
+    """One set of values that belong together. notes: provenance of this entry, for people. seen: taken from
+    evidence, and not predicted from an image."""
 
     id: str
     claims: Mapping[str, Literal]
     notes: tuple[tuple[str, str], ...]
+    seen: bool = False
     at: Place = field(compare=False, repr=False)
 
 

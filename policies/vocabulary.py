@@ -136,9 +136,13 @@ class Vocabulary:
 
     def suggest(self, word: str) -> str | None:
         """What was probably meant, including by those who know another verifier's names."""
-        for spec in self.specs.values():
-            if word in {spec.trustee, spec.trust_authority} and word:
-                return f"here it is called {spec.name}"
+        known = [
+            spec.name
+            for spec in self.specs.values()
+            if word and word in {spec.trustee, spec.trust_authority, spec.json}
+        ]
+        if known:
+            return f"here it is called {' or '.join(known)}"
         hint = did_you_mean(word, self.specs)
         if hint is None:
             return None

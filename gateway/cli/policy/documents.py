@@ -1,8 +1,9 @@
-"""`sealgate policy`: check documents here, activate them there."""
+"""Documents on their way to a gateway: read and compiled here, activated, listed and retired there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import click
 
@@ -11,33 +12,59 @@ from gateway.cli import files
 from gateway.cli.errors import InputError, reading
 from gateway.cli.remote import admin_options, json_option, show, table
 from gateway.client import Client
+from policies import cases_document
+from policies.cases_document import Cases
+from policies.errors import PolicyError, PolicyErrors
 from policies.model import Document
 from policies.strictyaml import MAX_BYTES
-from verifiers.claims import TABLE
+from verifiers.claims import BY_NAME
 
 _YAML = "application/yaml"
 
 
-@click.group()
-def policy() -> None:
-    """Say what is acceptable: baselines, reference values, release policies."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What files hold: documents with the file each came from, cases apart; shipped baselines that apply."""
+
+    documents: tuple[tuple[str, Document], ...]
+    cases: tuple[tuple[str, Cases], ...]
+    shipped: tuple[Document, ...]
+
+    def compiled(self) -> policybook.Compiled:
+        """Raises PolicyErrors when the documents do not fit together."""
+        return policybook.compile_all((*self.shipped, *(document for _, document in self.documents)))
 
 
-def check_files(paths: Sequence[str]) -> list[tuple[str, Document]]:
-    """Every document of the files, compiled together with the shipped baselines (a file's own of the same
-    name replaces them). Raises InputError with every problem."""
+def load_all(paths: Sequence[str]) -> Loaded:
+    """Every document and case of the files, with the shipped baselines (a file's own of the same name
+    replaces them). Raises PolicyErrors with the problems of all files, InputError."""
+    problems: list[PolicyError] = []
     found: list[tuple[str, Document]] = []
+    cases: list[tuple[str, Cases]] = []
     for name, raw in files.documents(paths, MAX_BYTES):
-        with reading(name):
-            found += [(name, document) for document in policybook.read(raw, name)]
-    if not found:
+        try:
+            if cases_document.is_cases(raw, name):
+                cases.append((name, cases_document.read(raw, name, BY_NAME)))
+            else:
+                found += [(name, document) for document in policybook.read(raw, name)]
+        except PolicyErrors as error:
+            problems += error.errors
+    if problems:
+        raise PolicyErrors(problems)
+    if not found and not cases:
         raise InputError("expected policy documents, found none")
     given = {(policybook.kind_of(document), document.name) for _, document in found}
     shipped = [d for name, raw in bundles.baselines() for d in policybook.read(raw, name)]
-    kept = [d for d in shipped if (policybook.kind_of(d), d.name) not in given]
-    with reading(found[0][0]):
-        policybook.compile_all((*kept, *(document for _, document in found)))
-    return found
+    kept = tuple(d for d in shipped if (policybook.kind_of(d), d.name) not in given)
+    return Loaded(documents=tuple(found), cases=tuple(cases), shipped=kept)
+
+
+def check_files(paths: Sequence[str]) -> list[tuple[str, Document]]:
+    """Every document of the files, compiled together. Raises InputError with every problem."""
+    with reading("policy"):
+        loaded = load_all(paths)
+        loaded.compiled()
+    return list(loaded.documents)
 
 
 def apply_files(client: Client, paths: Sequence[str]) -> list[dict[str, object]]:
@@ -45,6 +72,8 @@ def apply_files(client: Client, paths: Sequence[str]) -> list[dict[str, object]]
     found: list[tuple[int, str, bytes]] = []
     for name, raw in files.documents(paths, MAX_BYTES):
         with reading(name):
+            if cases_document.is_cases(raw, name):
+                continue
             kinds = {policybook.kind_of(document) for document in policybook.read(raw, name)}
         found.append((int(policybook.RELEASE in kinds), name, raw))
     out: list[dict[str, object]] = []
@@ -54,18 +83,20 @@ def apply_files(client: Client, paths: Sequence[str]) -> list[dict[str, object]]
     return out
 
 
+def row(name: str, document: Document) -> dict[str, object]:
+    """What is said of a document that was read from the file `name`."""
+    return {
+        "kind": policybook.kind_of(document),
+        "name": document.name,
+        "version": document.version,
+        "digest": document.digest,
+        "file": name,
+    }
+
+
 def show_found(found: Sequence[tuple[str, Document]], as_json: bool) -> None:
-    rows = [
-        {
-            "kind": policybook.kind_of(d),
-            "name": d.name,
-            "version": d.version,
-            "digest": d.digest,
-            "file": name,
-        }
-        for name, d in found
-    ]
-    lines = [(row["kind"], f"{row['name']}@{row['version']}", row["file"]) for row in rows]
+    rows = [row(name, document) for name, document in found]
+    lines = [(each["kind"], f"{each['name']}@{each['version']}", each["file"]) for each in rows]
     show(rows, as_json, lambda: table(("KIND", "NAME", "FILE"), lines, "") + "\n0 errors")
 
 
@@ -74,15 +105,7 @@ def show_active(rows: Sequence[dict[str, object]], as_json: bool) -> None:
     show(rows, as_json, lambda: table(("KIND", "NAME", "ACTIVE SINCE", "DIGEST"), lines, "none active"))
 
 
-@policy.command()
-@click.argument("paths", nargs=-1, required=True)
-@json_option
-def check(paths: tuple[str, ...], as_json: bool) -> None:
-    """Read and compile documents, here; folders stand for their *.yaml. Every error with line and column."""
-    show_found(check_files(paths), as_json)
-
-
-@policy.command()
+@click.command()
 @click.argument("paths", nargs=-1, required=True)
 @json_option
 @admin_options
@@ -92,7 +115,7 @@ def apply(paths: tuple[str, ...], as_json: bool, client: Client) -> None:
     show_active(apply_files(client, paths), as_json)
 
 
-@policy.command(name="list")
+@click.command(name="list")
 @json_option
 @admin_options
 def list_(as_json: bool, client: Client) -> None:
@@ -100,7 +123,7 @@ def list_(as_json: bool, client: Client) -> None:
     show_active(client.get("/v1/admin/policies")["documents"], as_json)
 
 
-@policy.command()
+@click.command()
 @click.argument("kind", type=click.Choice(["baseline", "reference", "release"]))
 @click.argument("name")
 @json_option
@@ -109,26 +132,3 @@ def retire(kind: str, name: str, as_json: bool, client: Client) -> None:
     """Let a document count no more, if what stays still compiles."""
     gone = client.ask("DELETE", f"/v1/admin/policies/{kind}/{name}")
     show(gone, as_json, lambda: f"retired {kind} {name}")
-
-
-@policy.command()
-@click.argument("word", default="")
-@json_option
-def claims(word: str, as_json: bool) -> None:
-    """The claims that policies may name; WORD narrows the list."""
-    found = [spec for spec in TABLE if word.lower() in spec.name.lower() or word.lower() in spec.doc.lower()]
-    value = [
-        {
-            "name": spec.name,
-            "type": spec.type.value,
-            "length": spec.length,
-            "json": spec.json,
-            "trustee": spec.trustee,
-            "trust_authority": spec.trust_authority,
-            "doc": spec.doc,
-            "source": spec.source,
-        }
-        for spec in found
-    ]
-    rows = [(spec.name, spec.type.value, spec.doc) for spec in found]
-    show(value, as_json, lambda: table(("CLAIM", "TYPE", "WHAT IT IS"), rows, f"no claim matches {word!r}"))

@@ -1,0 +1,33 @@
+"""`sealgate policy`: write, check and test documents here, activate them there."""
+
+from __future__ import annotations
+
+import click
+
+from gateway.cli.policy import authoring, checking, documents, testing
+
+
+@click.group()
+def policy() -> None:
+    """Say what is acceptable: baselines, reference values, release policies.
+
+    \b
+    Write:     init, claims, schema, fmt
+    Examine:   check, test
+    Activate:  apply, list, retire
+    """
+
+
+for command in (
+    authoring.claims,
+    authoring.schema,
+    authoring.fmt,
+    checking.check,
+    testing.test,
+    documents.apply,
+    documents.list_,
+    documents.retire,
+):
+    policy.add_command(command)
+
+__all__ = ["policy"]
