@@ -383,7 +383,7 @@ def _worse(seen: _Seen, claim: str) -> Iterator[tuple[str, str]]:
         yield "a platform that was withdrawn", "Revoked"
     elif spec.type in {ClaimType.DIGEST, ClaimType.BYTES}:
         yield f"another {claim}", _other(seen, claim)
-    elif isinstance(value, int) and value > 0:
+    elif type(value) is int and value > 0:
         yield f"a lower {claim}", str(value - 1)
 
 
