@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli.policy import authoring, checking, documents, testing
+from gateway.cli.policy import authoring, checking, documents, init, testing
 
 
 @click.group()
@@ -19,6 +19,7 @@ def policy() -> None:
 
 
 for command in (
+    init.init,
     authoring.claims,
     authoring.schema,
     authoring.fmt,

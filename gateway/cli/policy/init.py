@@ -1,0 +1,163 @@
+"""`sealgate policy init`: from evidence to a policy with reference values and cases, which it passes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from gateway import bundles, policybook
+from gateway.adapters import SystemClock
+from gateway.cli import files, options
+from gateway.cli.errors import InputError, one_line, reading
+from gateway.cli.policy import checking, documents, evidence, testing
+from policies import compiler
+from policies.appraise import appraise
+from policies.formatting import format_document
+from policies.model import Baseline, Profile, Requirement
+from policies.starting import Cannot, Draft, Plan, draft
+from policies.vocabulary import Vocabulary
+from verifiers.carriers import MAX_EVIDENCE
+from verifiers.claims import BY_NAME
+from verifiers.collateral import MAX_FILE, classify
+from verifiers.errors import AttestationError
+from verifiers.model import AnchorSet, Verification
+
+FOLDER = "evidence"
+NAMES = ("policy.yaml", "references.yaml", "cases.yaml")
+_ASKED = frozenset({Requirement.FRESHNESS, Requirement.REVOCATION})
+
+
+@click.command()
+@click.option("--from", "source", required=True, metavar="FILE", help="The evidence.")
+@click.option("--collateral", multiple=True, metavar="PATH", help="File or folder; may be repeated.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write."
+)
+@click.option("--name", default="first", show_default=True, help="Of the policy.")
+@click.option("--secret", default="first/*", show_default=True, help="Path pattern that it owns.")
+@click.option("--tenant", "tenant", default="default", show_default=True)
+@click.option("--owner", default="owner@to-be-named.invalid", show_default=True, help="Who answers for it.")
+@click.option(
+    "--approved-by", default="approver@to-be-named.invalid", show_default=True, help="Somebody else."
+)
+@click.option("--at", metavar="RFC3339", help="When the policy begins. Default: now.")
+@click.option("--development", is_flag=True, help="Take SIMULATED evidence too.")
+def init(
+    source: str,
+    collateral: tuple[str, ...],
+    out: Path,
+    name: str,
+    secret: str,
+    tenant: str,
+    owner: str,
+    approved_by: str,
+    at: str | None,
+    development: bool,
+) -> None:
+    """Write a policy that this evidence passes: policy.yaml, references.yaml, cases.yaml and the evidence.
+
+    What the evidence shows is pinned. What was seen and not predicted counts for 14 days, under an accepted
+    risk. Evidence that no policy may allow (not authentic, a debug guest …) is refused with every reason.
+
+    \b
+    Exit code: 0 written, 1 no policy may allow this, 2 malformed.
+    """
+    now = SystemClock().now() if at is None else options.moment(at, "--at")
+    now = now.replace(microsecond=0)
+    for written in NAMES:
+        if (out / written).exists():
+            raise InputError(f"--out {out}: expected a folder without {written}, found one")
+    kept = _copied(source, collateral)
+    verification = _verified(source, collateral, now, development)
+    evidence_name = f"{FOLDER}/{Path(source).name}"
+    plan = Plan(
+        name=name,
+        tenant=tenant,
+        secret=secret,
+        owner=owner,
+        approver=approved_by,
+        evidence=evidence_name,
+        collateral=tuple(path for path in kept if path != evidence_name),
+        now=now,
+    )
+    made = _draft(verification, plan)
+    try:
+        _write(out, made, kept)
+        _prove(out, now)
+    except BaseException:  # nothing half done, and the next try finds no files in its way
+        for name in (*kept, *NAMES):
+            (out / name).unlink(missing_ok=True)
+        raise
+    click.echo(f"wrote {out}/policy.yaml, references.yaml, cases.yaml and {FOLDER}/ ({len(kept)} files)")
+    for remark in made.remarks:
+        click.echo(f"  {one_line(remark)}")
+    click.echo(f"Next: sealgate policy check {out}; sealgate policy test {out} --mutate")
+
+
+def _copied(source: str, collateral: tuple[str, ...]) -> dict[str, bytes]:
+    """Evidence and collateral by the names that the cases will use."""
+    out: dict[str, bytes] = {}
+    paths = [Path(source)]
+    for each in collateral:
+        path = Path(each)
+        with reading(each):
+            inside = sorted(path.iterdir()) if path.is_dir() else []
+        paths += [p for p in inside if _is_collateral(p)] if path.is_dir() else [path]
+    for path in paths:
+        with reading(str(path)):
+            if path.is_dir():
+                raise InputError(f"{path}: expected one file of evidence, found a folder: give its outblob")
+            raw = files.bounded(path, max(MAX_EVIDENCE, MAX_FILE))
+        if out.setdefault(f"{FOLDER}/{path.name}", raw) != raw:
+            raise InputError(f"{path}: expected files of different names, found {path.name} twice")
+    return out
+
+
+def _is_collateral(path: Path) -> bool:
+    """In a folder, what is not collateral is left aside, as everywhere."""
+    try:
+        return path.is_file() and bool(classify(files.bounded(path, MAX_FILE), path.name))
+    except (AttestationError, OSError):
+        return False
+
+
+def _verified(source: str, collateral: tuple[str, ...], now: datetime, development: bool) -> Verification:
+    opened = files.open_evidence(source, None)
+    anchors = AnchorSet.VENDOR_AND_SIMULATED if development else AnchorSet.VENDOR
+    return evidence.verified(opened, files.gather(collateral), now, anchors=anchors)
+
+
+def _draft(verification: Verification, plan: Plan) -> Draft:
+    shipped = [d for name, raw in bundles.baselines() for d in policybook.read(raw, name)]
+    platform = compiler.platform_only(d for d in shipped if isinstance(d, Baseline))
+    appraisal = appraise(verification, (), platform, plan.now, required=_ASKED, profile=Profile.NATIVE)
+    made = draft(appraisal, platform, plan, dict(Vocabulary.of(BY_NAME).specs))
+    if isinstance(made, Cannot):
+        click.echo("no policy may allow this evidence:", err=True)
+        for why in made.why:
+            click.echo(f"  {one_line(why)}", err=True)
+        raise SystemExit(1)
+    return made
+
+
+def _write(out: Path, made: Draft, kept: dict[str, bytes]) -> None:
+    texts = dict(zip(NAMES, (made.policy, made.references, made.cases), strict=True))
+    with reading(str(out)):
+        (out / FOLDER).mkdir(parents=True, exist_ok=True)
+        for name, raw in kept.items():
+            (out / name).write_bytes(raw)
+        for name, text in texts.items():
+            (out / name).write_bytes(format_document(text.encode(), name))
+
+
+def _prove(out: Path, now: datetime) -> None:
+    """What was written compiles, and its cases hold: else it is not what this command promises."""
+    with reading(str(out)):
+        checking.examine(documents.load_all([str(out)]), now)
+    suite = testing.load(str(out / "cases.yaml"), (out / "cases.yaml").read_bytes())
+    report = testing.run(suite, mutate=False)
+    if report.failed:
+        click.echo("\n".join(testing.lines(report)), err=True)
+        raise InputError(f"{out}: the cases do not hold; what was written needs a person's eye")
