@@ -9,14 +9,17 @@ Each mapping has exactly one key, so that nothing depends on what several keys b
 
 from __future__ import annotations
 
-from policies import scalars, values
-from policies.errors import did_you_mean, quote
+from collections.abc import Mapping
+
+from policies import scalars, strictyaml, values
+from policies.errors import Problems, did_you_mean, quote
 from policies.model import All, AllowRule, Any, Condition, Not, Test
 from policies.operators import OPERATORS, Form, Operator, for_type
 from policies.reading import Context
 from policies.strictyaml import Map, Node, Scalar, Seq
 from policies.values import Literal
-from policies.vocabulary import EVIDENCE_TYPE, Role, describe, kinds_of
+from policies.vocabulary import EVIDENCE_TYPE, Role, Vocabulary, describe, kinds_of
+from verifiers.claimtypes import ClaimSpec
 from verifiers.model import TeeKind
 
 _CONNECTIVES = ("all", "any", "not")
@@ -46,6 +49,18 @@ def read(node: Node, context: Context) -> Condition | None:
         inner = read(value, context)
         return None if inner is None else Not(inner, key.at)
     return _test(key, value, context)
+
+
+def parse(text: str, name: str, claims: Mapping[str, ClaimSpec]) -> Condition:
+    """One condition that stands alone, as documents write it. name: for messages. Raises PolicyErrors."""
+    problems = Problems()
+    nodes = strictyaml.parse(text.encode(), name)
+    found = read(nodes[0], Context(problems, Vocabulary.of(claims))) if len(nodes) == 1 else None
+    if len(nodes) != 1:
+        problems.add("condition", nodes[1].at, "one condition is expected here")
+    problems.check()
+    assert found is not None
+    return found
 
 
 def read_all(node: Node, context: Context, what: str) -> tuple[Condition, ...]:

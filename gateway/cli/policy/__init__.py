@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli.policy import authoring, checking, documents, init, testing
+from gateway.cli.policy import authoring, checking, documents, explaining, init, questions, testing
 
 
 @click.group()
@@ -13,7 +13,7 @@ def policy() -> None:
 
     \b
     Write:     init, claims, schema, fmt
-    Examine:   check, test
+    Examine:   check, test, explain, diff, prove
     Activate:  apply, list, retire
     """
 
@@ -25,6 +25,9 @@ for command in (
     authoring.fmt,
     checking.check,
     testing.test,
+    explaining.explain,
+    questions.diff,
+    questions.prove,
     documents.apply,
     documents.list_,
     documents.retire,
