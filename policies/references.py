@@ -1,7 +1,8 @@
 """Reference sets as something to look evidence up in: one entry matches as a whole, entries never mix.
 
-Lookup is by hash, whatever the number of entries: entries that state the same claims form a *shape*, and a
-shape is a dictionary from the tuple of those claims' values to the entry. Sets have one or two shapes.
+Lookup hardly depends on the number of entries: entries that state the same claims form a *shape*, and a shape
+is a mapping from the tuple of those claims' values to the entry: a dictionary, or sorted bytes when there are
+many (`packed.py`). Sets have one or two shapes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from policies.errors import Place
+from policies.packed import pack
 from policies.values import Literal
 from policies.vocabulary import (
     INIT_DATA,
@@ -87,15 +89,28 @@ class Index:
     entries: Mapping[tuple[Role, TeeKind], tuple[Shape, ...]]
     revoked: Mapping[tuple[Role, TeeKind], tuple[Shape, ...]]
     revocations: Mapping[str, Revoked]
+    seen: bool
+    """Whether some entry was taken from evidence, and not predicted."""
+    pinned: Mapping[tuple[Role, TeeKind], frozenset[str]]
+    """The claims that all entries of a role state."""
 
 
 def build_index(entries: Iterable[Entry], revoked: Iterable[Revoked]) -> Index:
     """Raises Contradiction; an entry must have been checked for that when it was read."""
+    entries = tuple(entries)
     gone = sorted(revoked, key=lambda item: item.since)  # of equal values, the earliest revocation counts
+    shapes = _shapes(((entry.id, entry.claims) for entry in entries), _roles_of)
     return Index(
-        _shapes(((entry.id, entry.claims) for entry in entries), _roles_of),
+        shapes,
         _shapes(((item.entry, item.claims) for item in gone), _every_role),
         MappingProxyType({item.entry: item for item in gone}),
+        any(entry.seen for entry in entries),
+        MappingProxyType(
+            {
+                key: frozenset.intersection(*(frozenset(shape.names) for shape in found))
+                for key, found in shapes.items()
+            }
+        ),
     )
 
 
@@ -125,7 +140,7 @@ def _shapes(
                 built.setdefault((role, kind), {}).setdefault(names, {}).setdefault(values, name)
     return MappingProxyType(
         {
-            key: tuple(Shape(names, MappingProxyType(found)) for names, found in shapes.items())
+            key: tuple(Shape(names, pack(MappingProxyType(found))) for names, found in shapes.items())
             for key, shapes in built.items()
         }
     )
