@@ -346,7 +346,9 @@ def _check_rules(
             message = f'rule {rule.id} leaves "evidence-type" open: {minimum.leaves}'
             problems.add("open-finding", rule.at, message, hint=f"add {minimum.remedy}")
             continue
-        for test in conditions.tests_of(All((rule.when, *rule.require), rule.at)):
+        # Single tests were looked at with each kind; branches about none of the rule's kinds fell away.
+        mixed = tuple(part for part in (rule.when, *rule.require) if not isinstance(part, Test))
+        for test in conditions.tests_of(All(mixed, rule.at)) if mixed else ():
             if kinds.isdisjoint(kinds_of(test.claim)):
                 names = ", ".join(sorted(kind.value for kind in kinds))
                 message = f"{names} has no claim {quote(test.claim)}"

@@ -274,6 +274,8 @@ def _bounds_tcb(condition: Condition, kind: TeeKind) -> bool:
 def excludes(conditions: Iterable[Condition], claim: str, value: object) -> bool:
     """Whether `conditions`, all of which must hold, rule out that `claim` is `value`."""
     for condition in conditions:
+        if isinstance(condition, Test) and condition.claim != claim:
+            continue
         if isinstance(condition, All) and excludes(condition.of, claim, value):
             return True
         named = _values(condition)

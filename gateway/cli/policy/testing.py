@@ -54,6 +54,8 @@ class Report:
     results: tuple[Result, ...]
     coverage: Coverage
     score: Score | None
+    asked: bool
+    """Whether a score was asked for; there is none while cases fail."""
 
     @property
     def failed(self) -> int:
@@ -166,7 +168,7 @@ def run(suite: Suite, mutate: bool) -> Report:
         score = mutants.score(
             suite.target, suite.trials, suite.sets, specs, suite.compile_with, step=_progress
         )
-    return Report(suite=suite, results=results, coverage=seen, score=score)
+    return Report(suite=suite, results=results, coverage=seen, score=score, asked=mutate)
 
 
 def _progress(done: int, total: int) -> None:
@@ -197,7 +199,7 @@ def lines(report: Report) -> list[str]:
             f" {score.percent:.1f} %   ({score.stillborn} more are refused by the compiler)"
         )
         out += [f"  survived {m.operator}: {m.what}   {m.place}" for m in score.survivors]
-    elif report.failed:
+    elif report.asked and report.failed:
         out.append("no mutants while cases fail")
     return out
 
