@@ -76,10 +76,19 @@ def for_kind(claims: Mapping[str, Literal], kind: TeeKind) -> dict[str, Literal]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Entries that state the same claims. rows: values, in the order of `names`, to entry id."""
+    """Entries that state the same claims. rows: values, in the order of `names`, to entry id. types: of the
+    values; evidence with a value of another type (True for 1) is as if it had none."""
 
     names: tuple[str, ...]
     rows: Mapping[tuple[Literal, ...], str]
+    types: tuple[type, ...]
+
+    def values(self, claims: Claims) -> tuple[Literal | None, ...]:
+        """What evidence says of `names`; None where it says nothing, or something of another type."""
+        found = (claims.get(name) for name in self.names)
+        return tuple(
+            value if type(value) is kind else None for value, kind in zip(found, self.types, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +149,10 @@ def _shapes(
                 built.setdefault((role, kind), {}).setdefault(names, {}).setdefault(values, name)
     return MappingProxyType(
         {
-            key: tuple(Shape(names, pack(MappingProxyType(found))) for names, found in shapes.items())
+            key: tuple(
+                Shape(names, pack(MappingProxyType(found)), tuple(map(type, next(iter(found)))))
+                for names, found in shapes.items()
+            )
             for key, shapes in built.items()
         }
     )
@@ -150,8 +162,7 @@ def all_matches(shapes: tuple[Shape, ...], claims: Claims) -> tuple[str, ...]:
     """Ids of every entry that matches, at most one per shape."""
     found = []
     for shape in shapes:
-        values = tuple(claims.get(name) for name in shape.names)
-        found.append(shape.rows.get(values))  # type: ignore[arg-type]  # a None among them finds nothing
+        found.append(shape.rows.get(shape.values(claims)))  # type: ignore[arg-type]  # None finds nothing
     return tuple(entry for entry in found if entry is not None)
 
 
@@ -162,7 +173,7 @@ def find(shapes: tuple[Shape, ...], claims: Claims) -> tuple[str | None, str | N
     """
     missing: str | None = None
     for shape in shapes:
-        values = tuple(claims.get(name) for name in shape.names)
+        values = shape.values(claims)
         if None in values:
             missing = missing or shape.names[values.index(None)]
             continue
