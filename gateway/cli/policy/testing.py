@@ -161,10 +161,10 @@ def _baselines(given: Sequence[Baseline]) -> tuple[Baseline, ...]:
 
 def run(suite: Suite, mutate: bool) -> Report:
     results = trials.run(suite.trials, suite.policy, suite.sets.values())
-    seen = coverage.measure(results, suite.target, suite.sets)
+    specs = Vocabulary.of(BY_NAME).specs
+    seen = coverage.measure(results, suite.target, suite.sets, specs)
     score = None
     if mutate and all(result.passed for result in results):
-        specs = Vocabulary.of(BY_NAME).specs
         score = mutants.score(
             suite.target, suite.trials, suite.sets, specs, suite.compile_with, step=_progress
         )
