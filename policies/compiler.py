@@ -237,15 +237,18 @@ def _allow_program(
     kind: TeeKind,
     problems: Problems,
 ) -> AllowProgram | None:
-    cut = [conditions.for_kind(part, kind) for part in (rule.when, *rule.require)]
-    for original, part in zip((rule.when, *rule.require), cut, strict=True):
+    cut: list[Condition] = []
+    for original in (rule.when, *rule.require):
+        part = conditions.for_kind(original, kind)
         if part is None:
             place = next((t.at for t in conditions.tests_of(original)), original.at)
             message = f"rule {rule.id} is for {kind.value} evidence, which cannot have what this asks for"
             problems.add("claim-type", place, message)
-    if None in cut:
+        else:
+            cut.append(part)
+    if len(cut) <= len(rule.require):
         return None
-    when, *require = (part for part in cut if part is not None)
+    when, *require = cut
     if platform is None:
         _open(rule, release, "minimum.baseline", kind, problems)
         return None

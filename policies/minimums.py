@@ -129,6 +129,7 @@ MINIMUMS: Mapping[str, Minimum] = MappingProxyType(
 )
 
 
+_PRODUCTS = frozenset(line.value for line in Product)
 _PINNING = frozenset({"equals", "in"})
 _NOTHING = frozenset[str]()
 
@@ -206,8 +207,7 @@ def platform_of(kind: TeeKind, baseline: tuple[BaselineRule, ...]) -> Platform:
         if rule.floor is Floor.YES and rule.require is not None and _bounds_tcb(rule.require, kind)
     ]
     everywhere = any(rule.when is None for rule in rules)
-    products = (line.value for line in Product)
-    floors = frozenset(p for p in products if any(_is_about(rule.when, p) for rule in rules))
+    floors = frozenset(p for p in _PRODUCTS if any(_is_about(rule.when, p) for rule in rules))
     return Platform(open=tuple(_open_in_baseline(kind, baseline)), floors=None if everywhere else floors)
 
 
@@ -240,12 +240,13 @@ def _forbids(condition: Condition, claim: str) -> bool:
 
 def _open_floor(kind: TeeKind, conditions: tuple[Condition, ...], platform: Platform) -> bool:
     """Whether some machine that is admitted meets no floor, neither the rule's nor the baseline's."""
-    if platform.floors is None or any(_bounds_tcb(condition, kind) for condition in conditions):
+    if platform.floors is None:
         return False
-    if kind is not TeeKind.SEV_SNP:
-        return True
-    without = (line.value for line in Product if line.value not in platform.floors)
-    return not all(excludes(conditions, "snp.product", product) for product in without)
+    without = () if kind is not TeeKind.SEV_SNP else _PRODUCTS - platform.floors
+    if without and all(excludes(conditions, "snp.product", product) for product in without):
+        return False
+    every_product = kind is TeeKind.SEV_SNP and not without
+    return not every_product and not any(_bounds_tcb(condition, kind) for condition in conditions)
 
 
 def _is_about(when: Condition | None, product: str) -> bool:

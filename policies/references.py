@@ -85,10 +85,8 @@ class Shape:
 
     def values(self, claims: Claims) -> tuple[Literal | None, ...]:
         """What evidence says of `names`; None where it says nothing, or something of another type."""
-        found = (claims.get(name) for name in self.names)
-        return tuple(
-            value if type(value) is kind else None for value, kind in zip(found, self.types, strict=True)
-        )
+        found = zip(map(claims.get, self.names), self.types, strict=True)
+        return tuple([value if type(value) is kind else None for value, kind in found])
 
 
 @dataclass(frozen=True, slots=True)
