@@ -36,7 +36,7 @@ NAMES = ("policy.yaml", "references.yaml", "cases.yaml")
 _ASKED = frozenset({Requirement.FRESHNESS, Requirement.REVOCATION})
 
 
-@click.command()
+@click.command(short_help="Write a first policy from evidence.")
 @click.option("--from", "source", required=True, metavar="FILE|ATTEMPT", help="Evidence, or an attempt's id.")
 @click.option("--collateral", multiple=True, metavar="PATH", help="File or folder; may be repeated.")
 @click.option(

@@ -62,11 +62,11 @@ class Report:
         return sum(not result.passed for result in self.results)
 
 
-@click.command(name="test")
+@click.command(name="test", short_help="Run cases; coverage and mutation score.")
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...")
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML here.")
 @click.option("--mutate", is_flag=True, help="Break the policy in small ways; do the cases notice?")
-@click.option("--min-score", type=click.FloatRange(0, 100), help="With --mutate: exit 1 below this score.")
+@click.option("--min-score", type=click.FloatRange(0, 100), help="Exit 1 below this score; implies --mutate.")
 @click.option(
     "--full-coverage", is_flag=True, help="Exit 1 unless every rule and condition is seen both ways."
 )
@@ -88,7 +88,7 @@ def test(
     Exit code: 0 as expected, 1 not, 2 malformed.
     """
     suites = [load(name, raw) for name, raw in _cases_files(paths)]
-    reports = [run(suite, mutate) for suite in suites]
+    reports = [run(suite, mutate or min_score is not None) for suite in suites]
     if junit is not None:
         with reading(str(junit)):
             junit.write_text(to_junit(reports), encoding="utf-8")

@@ -100,7 +100,7 @@ def test_a_survivor_is_named_with_its_line(template: Path) -> None:
     )
     assert "not shown false: snp.signing_key equals VCEK" in shown
     run("test", str(template), "--full-coverage", code=1)
-    run("test", str(template), "--mutate", "--min-score", "100", code=1)
+    run("test", str(template), "--min-score", "100", code=1)
 
 
 def test_junit(template: Path, tmp_path: Path) -> None:
