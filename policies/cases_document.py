@@ -16,7 +16,7 @@ from policies.errors import Place, PolicyErrors, Problems, Source, did_you_mean,
 from policies.model import Profile
 from policies.paths import is_path
 from policies.reading import Context, Fields, distinct, pairs
-from policies.strictyaml import MAX_BYTES, Map, Node, parse
+from policies.strictyaml import MAX_BYTES, Map, Node, Seq, parse
 from policies.values import Literal
 from policies.vocabulary import EVIDENCE_TYPE, INIT_DATA, Vocabulary, kinds_of
 from verifiers.claimtypes import ClaimSpec
@@ -31,7 +31,7 @@ RECIPE = ("product", "signing_key", "level", "format")
 """What a simulated machine is made with, besides `set`, its fields."""
 EVIDENCE_OPTIONAL = (*RECIPE, "set", "collateral", "entries", "but", "without", "assume")
 EXPECT_REQUIRED = ("verdict",)
-EXPECT_OPTIONAL = ("reason", "reasons", "rule", "waived", "lease", "releases", "withholds")
+EXPECT_OPTIONAL = ("reason", "reasons", "rule", "waived", "lease", "releases", "withholds", "unchecked")
 ASSUMPTIONS = ("revocation",)
 
 # Which keys go with which source, beyond those that change claims.
@@ -74,6 +74,7 @@ class Expectation:
     lease: timedelta | None
     releases: tuple[str, ...]
     withholds: tuple[str, ...]
+    unchecked: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,7 +337,6 @@ def _expect(fields: Fields) -> Expectation | None:
         if own.node(key) is not None:
             message = f"{key} does not go with {verdict.value}"
             problems.add("unknown-key", own.key_place(key), message)
-    waived = own.node("waived")
     lists = {key: _texts(own, key) for key in ("reasons", "releases", "withholds")}
     for key in ("releases", "withholds"):
         for path in lists[key]:
@@ -347,20 +347,21 @@ def _expect(fields: Fields) -> Expectation | None:
         reason=own.text("reason"),
         reasons=lists["reasons"],
         rule=own.id("rule"),
-        waived=None if waived is None else _names(waived, problems),
+        waived=None if own.node("waived") is None else _names(own, "waived"),
         lease=own.duration("lease"),
         releases=lists["releases"],
         withholds=lists["withholds"],
+        unchecked=None if own.node("unchecked") is None else _names(own, "unchecked"),
     )
 
 
-def _names(node: Node, problems: Problems) -> frozenset[str]:
-    """A list of ids; an empty one says that nothing was waived."""
-    items = getattr(node, "items", None)
-    if not isinstance(items, tuple):
-        problems.add("type-mismatch", node.at, f"waived takes a list, not {scalars.kind_of(node)}")
+def _names(own: Fields, key: str) -> frozenset[str]:
+    """A list of ids; an empty one says that there are none."""
+    node, problems = own.node(key), own.problems
+    if not isinstance(node, Seq):
+        problems.add("type-mismatch", own.place(key), f"{key} takes a list of ids")
         return frozenset()
-    found = (scalars.identifier(item, "waived", problems) for item in items)
+    found = (scalars.identifier(item, key, problems) for item in node.items)
     return frozenset(name for name in found if name is not None)
 
 

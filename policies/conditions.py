@@ -169,4 +169,10 @@ def tests_of(condition: Condition) -> tuple[Test, ...]:
         return (condition,)
     if isinstance(condition, Not):
         return tests_of(condition.of)
-    return tuple(test for part in condition.of for test in tests_of(part))
+    out: list[Test] = []
+    for part in condition.of:
+        if isinstance(part, Test):
+            out.append(part)
+        else:
+            out += tests_of(part)
+    return tuple(out)

@@ -12,6 +12,7 @@ from policies.model import Baseline, Condition, ReferenceSet, ReleasePolicy, Tes
 from policies.operators import Truth
 from policies.trials import Result
 from policies.vocabulary import kinds_of
+from verifiers.claimtypes import ClaimSpec
 from verifiers.model import Outcome
 
 
@@ -51,9 +52,12 @@ class Coverage:
 
 
 def measure(
-    results: Iterable[Result], target: ReleasePolicy | Baseline, sets: Mapping[str, ReferenceSet]
+    results: Iterable[Result],
+    target: ReleasePolicy | Baseline,
+    sets: Mapping[str, ReferenceSet],
+    specs: Mapping[str, ClaimSpec],
 ) -> Coverage:
-    """What `results`, of a policy that contains `target`, have shown of it."""
+    """What `results`, of a policy that contains `target`, have shown of it. specs: the claim table."""
     given = [result for result in results if result.trial.verification.authentic]
     facts = [
         Facts(
@@ -65,7 +69,7 @@ def measure(
         for result in given
     ]
     rules = _release(given, target) if isinstance(target, ReleasePolicy) else _baseline(given, target)
-    return Coverage(seen=(*rules, *_conditions(facts, target)))
+    return Coverage(seen=(*rules, *_conditions(facts, target, specs)))
 
 
 def _release(given: list[Result], release: ReleasePolicy) -> Iterator[Seen]:
@@ -109,14 +113,25 @@ def all_conditions(target: ReleasePolicy | Baseline) -> Iterator[Condition]:
         yield from risk.only_when
 
 
-def _conditions(facts: list[Facts], target: ReleasePolicy | Baseline) -> Iterator[Seen]:
+def _conditions(
+    facts: list[Facts], target: ReleasePolicy | Baseline, specs: Mapping[str, ClaimSpec]
+) -> Iterator[Seen]:
     for condition in all_conditions(target):
         for test in conditions.tests_of(condition):
             found = {truth(test, each) for each in facts if each.kind in kinds_of(test.claim)}
             yes, no = Truth.TRUE in found, Truth.FALSE in found
-            if test.operator == "in_set" and Truth.MISSING in found:
-                no = True  # a set that ended, a revoked entry: not listed, whatever the logic calls it
+            spec = specs.get(test.claim)
+            no |= Truth.MISSING in found and (test.operator == "in_set" or _takes_all(test, spec))
             yield Seen(kind="condition", what=show(test), yes=yes, no=no, place=test.at)
+
+
+def _takes_all(test: Test, spec: ClaimSpec | None) -> bool:
+    """Whether every word that the claim can be fits ("checked"): then it fits, or is missing.
+
+    So it is with sets: one that ended, or a revoked entry, is not listed, whatever logic calls it.
+    """
+    literal = test.literal if isinstance(test.literal, frozenset) else frozenset({test.literal})
+    return spec is not None and bool(spec.values) and literal >= frozenset(spec.values)
 
 
 def show(test: Test) -> str:

@@ -233,7 +233,7 @@ def _flow(node: Leaf | Collection) -> str | None:
         key = "" if unit.key is None else _flow(unit.key)
         if value is None or key is None or (not value and unit.key is None):
             return None
-        parts.append(value if unit.key is None else f"{key}: {value}".rstrip())
+        parts.append(value if unit.key is None else f"{key}: {value}" if value else key)
     inner = ", ".join(parts)
     return f"{{{inner}}}" if node.is_map else f"[{inner}]"
 

@@ -326,6 +326,7 @@ def _cases(table: Mapping[str, Row]) -> Schema:
         "rule": _ID,
         "waived": {"type": "array", "items": _ID},
         "lease": _DURATION,
+        "unchecked": {"type": "array", "items": _ID},
         "releases": _list(path),
         "withholds": _list(path),
     }

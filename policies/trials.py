@@ -14,7 +14,7 @@ from policies.appraise import FRESHNESS_CHECK, REVOCATION_SUFFIX, Appraisal, app
 from policies.cases_document import Case, Evidence
 from policies.compiler import Policy
 from policies.errors import Problems, did_you_mean, quote
-from policies.model import ALL_REQUIREMENTS, ReferenceSet
+from policies.model import ALL_REQUIREMENTS, ReferenceSet, Requirement
 from policies.references import for_kind
 from policies.release import ReleaseGrant, decide
 from policies.values import show_duration
@@ -141,11 +141,11 @@ def _assumed(check: Check) -> Check:
 
 
 def judge(trial: Trial, policy: Policy, sets: Iterable[ReferenceSet]) -> Appraisal:
-    """What the policy says of it, with everything required that a gateway requires."""
+    """What the policy says of it, with everything required that a gateway requires; baselines alone are not
+    asked which guest it is."""
     case = trial.case
-    return appraise(
-        trial.verification, sets, policy, case.now, required=ALL_REQUIREMENTS, profile=case.profile
-    )
+    required = ALL_REQUIREMENTS if policy.release is not None else ALL_REQUIREMENTS - {Requirement.IDENTITY}
+    return appraise(trial.verification, sets, policy, case.now, required=required, profile=case.profile)
 
 
 def run(trials: Iterable[Trial], policy: Policy, sets: Iterable[ReferenceSet]) -> tuple[Result, ...]:
@@ -178,6 +178,8 @@ def _wrong(case: Case, appraisal: Appraisal) -> list[str]:
     waived = {waiver.id for waiver in appraisal.waived}
     if expect.waived is not None and expect.waived != waived:
         out.append(f"expected waived {_names(expect.waived)}, found {_names(waived)}")
+    if expect.unchecked is not None and expect.unchecked != set(appraisal.unchecked):
+        out.append(f"expected unchecked {_names(expect.unchecked)}, found {_names(appraisal.unchecked)}")
     if expect.lease is not None and expect.lease != appraisal.lease:
         found = "none" if appraisal.lease is None else show_duration(appraisal.lease)
         out.append(f"expected a lease of {show_duration(expect.lease)}, found {found}")

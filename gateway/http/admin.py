@@ -130,6 +130,14 @@ def attempt(site: Site, call: Call) -> Reply:
     return json_reply(json.loads(found.record))
 
 
+def attempt_evidence(site: Site, call: Call) -> Reply:
+    """What the guest sent as evidence, so that a policy can be written from it or tried on it again."""
+    found = site.gateway.appraisals.get(call.tenant, call.params["id"])
+    if found is None:
+        raise _absent("attempt", call.params["id"])
+    return json_reply({"evidence": json.loads(found.evidence), "at": rfc3339(found.created)})
+
+
 def ledger(site: Site, call: Call) -> Reply:
     """The tenant's last entries, oldest first. ?scope=gateway: what concerns no tenant."""
     if call.query.get("scope") == "gateway":

@@ -99,5 +99,6 @@ ROUTES: tuple[Route, ...] = (
            "Let a credential count no more."),
     _admin("GET", "/v1/admin/attempts", admin.attempts, "Recent attempts with every finding."),
     _admin("GET", "/v1/admin/attempts/<id>", admin.attempt, "One attempt."),
+    _admin("GET", "/v1/admin/attempts/<id>/evidence", admin.attempt_evidence, "Its evidence, as sent."),
     _admin("GET", "/v1/admin/ledger", admin.ledger, "The last ledger entries."),
 )  # fmt: skip

@@ -107,6 +107,31 @@ def test_a_refused_guest_learns_the_code_in_one_line(provided: Server) -> None:
     assert any(attempt == each["attempt"] for each in parsed(provided, "admin", "attempts"))
 
 
+def test_a_policy_from_an_attempt(provided: Server, tmp_path: Path) -> None:
+    done = run(provided, "guest", "get", PATH, "--audience", provided.issuer, "--simulate", "snp")
+    attempt = done.stderr.decode().split("attempt ")[1].strip()
+    for number, raw in enumerate(snp_collateral()):
+        (tmp_path / f"{number}.bin").write_bytes(raw)
+    out = tmp_path / "policy"
+    told = good(
+        provided,
+        "policy",
+        "init",
+        "--from",
+        attempt,
+        "--collateral",
+        str(tmp_path),
+        "--out",
+        str(out),
+        "--development",
+    )
+    assert b"SIMULATED evidence" in told
+    assert (out / "evidence" / f"{attempt}.json").is_file()
+    assert b"0 failed" in good(provided, "policy", "test", str(out))
+    gone = run(provided, "policy", "init", "--from", "AAAA-AAAA-AAAA-AAAA", "--out", str(tmp_path / "none"))
+    assert gone.returncode == 1 and b"attempt" in gone.stderr and not (tmp_path / "none").exists()
+
+
 def test_a_guest_that_is_told_another_audience_is_refused(provided: Server) -> None:
     done = run(provided, "guest", "get", PATH, "--audience", "https://evil.example", "--simulate", "snp")
     assert done.returncode == 1

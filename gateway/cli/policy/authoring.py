@@ -19,7 +19,7 @@ from policies.strictyaml import MAX_BYTES
 from verifiers.claims import BY_NAME
 
 
-@click.command()
+@click.command(short_help="The claims that policies may name.")
 @click.argument("word", default="")
 @json_option
 def claims(word: str, as_json: bool) -> None:
@@ -64,7 +64,7 @@ def _card(row: claimtable.Row) -> str:
     return "\n".join(f"{name:15}  {text}" for name, text in lines if text)
 
 
-@click.command()
+@click.command(short_help="JSON Schemas of the documents, for editors.")
 @click.argument("name", required=False)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write all into this folder.")
 def schema(name: str | None, out: Path | None) -> None:
@@ -94,7 +94,7 @@ def rendered(value: object) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
-@click.command()
+@click.command(short_help="Bring documents into their one layout.")
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...")
 @click.option("--check", "only_check", is_flag=True, help="Change nothing; exit 1 if something would.")
 def fmt(paths: tuple[str, ...], only_check: bool) -> None:
@@ -127,6 +127,7 @@ def fmt(paths: tuple[str, ...], only_check: bool) -> None:
 
 def replace_file(path: Path, raw: bytes) -> None:
     """Whole or not at all: an interrupted write must not leave half a policy behind. Raises OSError."""
+    path = path.resolve()  # a link stays one
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(raw)
     if path.exists():

@@ -18,7 +18,7 @@ from policies.model import ReferenceSet
 from verifiers.claims import BY_NAME
 
 
-@click.command()
+@click.command(short_help="Do documents load, fit together, and mean what they say?")
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...")
 @click.option("--at", metavar="RFC3339", help="As of this time. Default: now.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")

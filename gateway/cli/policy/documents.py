@@ -105,7 +105,7 @@ def show_active(rows: Sequence[dict[str, object]], as_json: bool) -> None:
     show(rows, as_json, lambda: table(("KIND", "NAME", "ACTIVE SINCE", "DIGEST"), lines, "none active"))
 
 
-@click.command()
+@click.command(short_help="Activate documents, those first that others use.")
 @click.argument("paths", nargs=-1, required=True)
 @json_option
 @admin_options
@@ -123,7 +123,7 @@ def list_(as_json: bool, client: Client) -> None:
     show_active(client.get("/v1/admin/policies")["documents"], as_json)
 
 
-@click.command()
+@click.command(short_help="Let a document count no more.")
 @click.argument("kind", type=click.Choice(["baseline", "reference", "release"]))
 @click.argument("name")
 @json_option

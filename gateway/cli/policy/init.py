@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -12,12 +14,16 @@ from gateway.adapters import SystemClock
 from gateway.cli import files, options
 from gateway.cli.errors import InputError, one_line, reading
 from gateway.cli.policy import checking, documents, evidence, testing
+from gateway.cli.remote import admin_options
+from gateway.client import Client
+from gateway.ports import DEFAULT_TENANT
 from policies import compiler
 from policies.appraise import appraise
 from policies.formatting import format_document
 from policies.model import Baseline, Profile, Requirement
 from policies.starting import Cannot, Draft, Plan, draft
 from policies.vocabulary import Vocabulary
+from verifiers import carriers
 from verifiers.carriers import MAX_EVIDENCE
 from verifiers.claims import BY_NAME
 from verifiers.collateral import MAX_FILE, classify
@@ -25,36 +31,37 @@ from verifiers.errors import AttestationError
 from verifiers.model import AnchorSet, Verification
 
 FOLDER = "evidence"
+ATTEMPT = re.compile(r"[0-9A-Z]{4}(-[0-9A-Z]{4}){3}")
 NAMES = ("policy.yaml", "references.yaml", "cases.yaml")
 _ASKED = frozenset({Requirement.FRESHNESS, Requirement.REVOCATION})
 
 
-@click.command()
-@click.option("--from", "source", required=True, metavar="FILE", help="The evidence.")
+@click.command(short_help="Write a first policy from evidence.")
+@click.option("--from", "source", required=True, metavar="FILE|ATTEMPT", help="Evidence, or an attempt's id.")
 @click.option("--collateral", multiple=True, metavar="PATH", help="File or folder; may be repeated.")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write."
 )
 @click.option("--name", default="first", show_default=True, help="Of the policy.")
 @click.option("--secret", default="first/*", show_default=True, help="Path pattern that it owns.")
-@click.option("--tenant", "tenant", default="default", show_default=True)
 @click.option("--owner", default="owner@to-be-named.invalid", show_default=True, help="Who answers for it.")
 @click.option(
     "--approved-by", default="approver@to-be-named.invalid", show_default=True, help="Somebody else."
 )
 @click.option("--at", metavar="RFC3339", help="When the policy begins. Default: now.")
 @click.option("--development", is_flag=True, help="Take SIMULATED evidence too.")
+@admin_options
 def init(
     source: str,
     collateral: tuple[str, ...],
     out: Path,
     name: str,
     secret: str,
-    tenant: str,
     owner: str,
     approved_by: str,
     at: str | None,
     development: bool,
+    client: Client,
 ) -> None:
     """Write a policy that this evidence passes: policy.yaml, references.yaml, cases.yaml and the evidence.
 
@@ -69,12 +76,16 @@ def init(
     for written in NAMES:
         if (out / written).exists():
             raise InputError(f"--out {out}: expected a folder without {written}, found one")
-    kept = _copied(source, collateral)
-    verification = _verified(source, collateral, now, development)
-    evidence_name = f"{FOLDER}/{Path(source).name}"
+    if ATTEMPT.fullmatch(source) and not Path(source).exists():
+        name_of, raw = f"{source}.json", _of_attempt(client, source)
+    else:
+        name_of, raw = Path(source).name, _read(Path(source))
+    kept = {f"{FOLDER}/{name_of}": raw} | _copied(collateral, name_of)
+    verification = _verified(raw, source, collateral, now, development)
+    evidence_name = f"{FOLDER}/{name_of}"
     plan = Plan(
         name=name,
-        tenant=tenant,
+        tenant=client.tenant or DEFAULT_TENANT,
         secret=secret,
         owner=owner,
         approver=approved_by,
@@ -96,10 +107,23 @@ def init(
     click.echo(f"Next: sealgate policy check {out}; sealgate policy test {out} --mutate")
 
 
-def _copied(source: str, collateral: tuple[str, ...]) -> dict[str, bytes]:
-    """Evidence and collateral by the names that the cases will use."""
+def _of_attempt(client: Client, attempt: str) -> bytes:
+    """The evidence of an attempt, as the guest sent it. Raises ClientError."""
+    reply = client.get(f"/v1/admin/attempts/{attempt}/evidence")
+    return json.dumps(reply["evidence"], indent=1).encode()
+
+
+def _read(path: Path) -> bytes:
+    with reading(str(path)):
+        if path.is_dir():
+            raise InputError(f"{path}: expected one file of evidence, found a folder: give its outblob")
+        return files.bounded(path, MAX_EVIDENCE)
+
+
+def _copied(collateral: tuple[str, ...], taken: str) -> dict[str, bytes]:
+    """Collateral by the names that the cases will use. taken: the name of the evidence."""
     out: dict[str, bytes] = {}
-    paths = [Path(source)]
+    paths: list[Path] = []
     for each in collateral:
         path = Path(each)
         with reading(each):
@@ -107,10 +131,8 @@ def _copied(source: str, collateral: tuple[str, ...]) -> dict[str, bytes]:
         paths += [p for p in inside if _is_collateral(p)] if path.is_dir() else [path]
     for path in paths:
         with reading(str(path)):
-            if path.is_dir():
-                raise InputError(f"{path}: expected one file of evidence, found a folder: give its outblob")
-            raw = files.bounded(path, max(MAX_EVIDENCE, MAX_FILE))
-        if out.setdefault(f"{FOLDER}/{path.name}", raw) != raw:
+            raw = files.bounded(path, MAX_FILE)
+        if path.name == taken or out.setdefault(f"{FOLDER}/{path.name}", raw) != raw:
             raise InputError(f"{path}: expected files of different names, found {path.name} twice")
     return out
 
@@ -123,8 +145,11 @@ def _is_collateral(path: Path) -> bool:
         return False
 
 
-def _verified(source: str, collateral: tuple[str, ...], now: datetime, development: bool) -> Verification:
-    opened = files.open_evidence(source, None)
+def _verified(
+    raw: bytes, source: str, collateral: tuple[str, ...], now: datetime, development: bool
+) -> Verification:
+    with reading(source):
+        opened = carriers.open_evidence(raw, forced=None)
     anchors = AnchorSet.VENDOR_AND_SIMULATED if development else AnchorSet.VENDOR
     return evidence.verified(opened, files.gather(collateral), now, anchors=anchors)
 

@@ -54,17 +54,19 @@ class Report:
     results: tuple[Result, ...]
     coverage: Coverage
     score: Score | None
+    asked: bool
+    """Whether a score was asked for; there is none while cases fail."""
 
     @property
     def failed(self) -> int:
         return sum(not result.passed for result in self.results)
 
 
-@click.command(name="test")
+@click.command(name="test", short_help="Run cases; coverage and mutation score.")
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...")
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML here.")
 @click.option("--mutate", is_flag=True, help="Break the policy in small ways; do the cases notice?")
-@click.option("--min-score", type=click.FloatRange(0, 100), help="With --mutate: exit 1 below this score.")
+@click.option("--min-score", type=click.FloatRange(0, 100), help="Exit 1 below this score; implies --mutate.")
 @click.option(
     "--full-coverage", is_flag=True, help="Exit 1 unless every rule and condition is seen both ways."
 )
@@ -86,7 +88,7 @@ def test(
     Exit code: 0 as expected, 1 not, 2 malformed.
     """
     suites = [load(name, raw) for name, raw in _cases_files(paths)]
-    reports = [run(suite, mutate) for suite in suites]
+    reports = [run(suite, mutate or min_score is not None) for suite in suites]
     if junit is not None:
         with reading(str(junit)):
             junit.write_text(to_junit(reports), encoding="utf-8")
@@ -159,14 +161,14 @@ def _baselines(given: Sequence[Baseline]) -> tuple[Baseline, ...]:
 
 def run(suite: Suite, mutate: bool) -> Report:
     results = trials.run(suite.trials, suite.policy, suite.sets.values())
-    seen = coverage.measure(results, suite.target, suite.sets)
+    specs = Vocabulary.of(BY_NAME).specs
+    seen = coverage.measure(results, suite.target, suite.sets, specs)
     score = None
     if mutate and all(result.passed for result in results):
-        specs = Vocabulary.of(BY_NAME).specs
         score = mutants.score(
             suite.target, suite.trials, suite.sets, specs, suite.compile_with, step=_progress
         )
-    return Report(suite=suite, results=results, coverage=seen, score=score)
+    return Report(suite=suite, results=results, coverage=seen, score=score, asked=mutate)
 
 
 def _progress(done: int, total: int) -> None:
@@ -197,7 +199,7 @@ def lines(report: Report) -> list[str]:
             f" {score.percent:.1f} %   ({score.stillborn} more are refused by the compiler)"
         )
         out += [f"  survived {m.operator}: {m.what}   {m.place}" for m in score.survivors]
-    elif report.failed:
+    elif report.asked and report.failed:
         out.append("no mutants while cases fail")
     return out
 

@@ -158,7 +158,7 @@ def test_stated_evidence_says_nothing_more() -> None:
 
 
 def measured(text: str) -> coverage.Coverage:
-    return coverage.measure(results(text), release(RELEASE), SETS)
+    return coverage.measure(results(text), release(RELEASE), SETS, Vocabulary.of(BY_NAME).specs)
 
 
 def test_coverage_names_what_was_not_shown() -> None:

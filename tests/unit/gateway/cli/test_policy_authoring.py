@@ -58,6 +58,11 @@ def test_formatting_files(tmp_path: Path) -> None:
     assert file.read_text() == "sealgate: x  # why\n" and file.stat().st_mode & 0o777 == 0o640
     assert "nothing to change" in run("fmt", "--check", str(file)).output
     assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]
+    (tmp_path / "link.yaml").symlink_to(file)
+    file.write_text("sealgate:   y\n")
+    run("fmt", str(tmp_path / "link.yaml"))
+    assert file.read_text() == "sealgate: y\n" and (tmp_path / "link.yaml").is_symlink()
+    (tmp_path / "link.yaml").unlink()
     file.write_text("a: &x 1\n")
     assert "anchors" in run("fmt", str(file), code=2).output
     assert file.read_text() == "a: &x 1\n"
