@@ -40,7 +40,9 @@ class Appraiser:
 
     def verify(self, opened: Opened, binding: Binding, now: datetime) -> Verification:
         """The findings, with what the carrier says of its own content in front: that decides like them."""
-        found = registry.verify(opened.evidence, self.endorsements(opened), binding, now)
+        found = registry.verify(
+            opened.evidence, self.endorsements(opened), binding, now, event_log=opened.event_log
+        )
         return verdict.with_notes(found, opened.notes)
 
     def judge(

@@ -99,6 +99,9 @@ class Reason(enum.StrEnum):
     TDX_ATTRIBUTES = "tdx.attributes"
     TDX_XFAM = "tdx.xfam"
     TDX_SEAM = "tdx.seam"
+    TDX_EVENT_LOG = "tdx.event-log"
+    TDX_EVENT_LOG_MALFORMED = "tdx.event-log-malformed"
+    TDX_EVENT_LOG_NOT_GIVEN = "tdx.event-log-not-given"
     SGX_ATTRIBUTES = "sgx.attributes"
 
 
