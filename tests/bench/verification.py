@@ -20,6 +20,7 @@ from gateway.caches import LruChains
 from gateway.simulator import keys, logwrite
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.intel import TdxMachine
+from gateway.simulator.logwrite import LogEntry
 from gateway.simulator.quotewrite import pem
 from tests.bench.clock import Timing, interleaved
 from verifiers.crypto import x509
@@ -117,7 +118,12 @@ def tdx(rounds: int) -> dict[str, Timing]:
 def event_log(rounds: int) -> dict[str, Timing]:
     """From the bytes of a log of 100 events in 64 KiB to the check and the claims, against its quote's RTMRs;
     every round another log, with an entry of its own."""
-    entries = (*logwrite.BOOT, *(logwrite.aael("bench.example", "Run", f"{n:04d}") for n in range(82)))
+    commands = (f"set number={n}".encode() for n in range(42))
+    entries = (
+        *logwrite.BOOT,
+        *(LogEntry(register=2, type=0xD, data=b"grub_cmd: " + c + b"\0", measured=c) for c in commands),
+        *(logwrite.aael("bench.example", "Run", f"{n:04d}") for n in range(40)),
+    )
     machines = [
         TdxMachine(log=(*entries, logwrite.aael("bench.example", "Run", f"round-{index:06d}")))
         for index in range(rounds)

@@ -173,7 +173,7 @@ EDITED = logwrite.write(logwrite.BOOT[:-1])
     ("log", "reason", "found"),
     [
         (EDITED, "tdx.event-log", f"RTMR1: {RTMRS[1].hex()} in the quote, "),
-        (TDX.event_log()[:1000], "tdx.event-log-malformed", "event log.event 10.digest: expected 48 bytes"),
+        (TDX.event_log()[:1000], "tdx.event-log-malformed", "event log.event 9.data: expected 52 bytes"),
         (b"", "tdx.event-log-malformed", "event log: expected a TCG log, found nothing"),
     ],
     ids=["edited", "cut", "empty"],

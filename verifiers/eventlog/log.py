@@ -97,7 +97,10 @@ class Event:
     @property
     def digest(self) -> bytes:
         """The 48 bytes that the register was extended with."""
-        return next(value for algorithm, value in self.digests if algorithm == SHA384)
+        for algorithm, value in self.digests:
+            if algorithm == SHA384:
+                return value
+        raise ValueError("an event without SHA-384 is never made")
 
     @property
     def extends(self) -> bool:

@@ -8,7 +8,7 @@ that is not, the answer is None, which is missing and never "none".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from hashlib import sha384
 
 from verifiers.eventlog.binding import bound, is_runtime, variable
@@ -33,13 +33,13 @@ _EFI_GLOBAL_VARIABLE = bytes.fromhex("61dfe48bca93d211aa0d00e098032b8c")
 def aael(log: EventLog) -> frozenset[str] | None:
     """Domain, operation and content of every entry of RTMR3, when each is a bound entry of the Attestation
     Agent and there is one (confidential-containers/trustee, "Attestation Agent Event Log")."""
-    return _all(_aael(event) for event in _of(log, _RTMR3))
+    return _all(_of(log, _RTMR3), _aael)
 
 
 def dstack_events(log: EventLog) -> frozenset[str] | None:
     """Name and payload, as name=hex, of every entry of RTMR3, when each is a bound runtime event and there is
     one."""
-    return _all(_dstack(event) for event in _of(log, _RTMR3))
+    return _all(_of(log, _RTMR3), _dstack)
 
 
 def secure_boot(log: EventLog) -> bool | None:
@@ -61,14 +61,18 @@ def secure_boot(log: EventLog) -> bool | None:
     return {b"": False, b"\0": False, b"\1": True}.get(found[0]) if len(found) == 1 else None
 
 
-def _of(log: EventLog, index: int) -> Iterable[Event]:
-    return (event for event in log.events if event.index == index and event.extends)
+def _of(log: EventLog, index: int) -> list[Event]:
+    return [event for event in log.events if event.index == index and event.extends]
 
 
-def _all(tokens: Iterable[str | None]) -> frozenset[str] | None:
+def _all(events: Sequence[Event], token_of: Callable[[Event], str | None]) -> frozenset[str] | None:
+    """What `token_of` says of each; None when it cannot tell for one, or for none or too many at all."""
+    if len(events) > MAX_TOKENS:
+        return None
     out: set[str] = set()
-    for token in tokens:
-        if token is None or len(token) > MAX_TOKEN or len(out) == MAX_TOKENS:
+    for event in events:
+        token = token_of(event)
+        if token is None or len(token) > MAX_TOKEN:
             return None
         out.add(token)
     return frozenset(out) or None

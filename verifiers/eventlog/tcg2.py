@@ -36,6 +36,8 @@ _MAX_DIGEST = 64
 _END = 0xFFFFFFFF
 _ENTRY = Struct("<III")
 """Register index, event type, number of digests."""
+_USUAL = Struct("<IIIH48sI")
+"""The same with one digest, SHA-384, and the size of the data."""
 _START = Struct("<II")
 _U16, _U32 = Struct("<H"), Struct("<I")
 
@@ -62,7 +64,7 @@ def parse(raw: bytes) -> EventLog:
     while not _ends(raw, at):
         if len(events) == MAX_EVENTS:
             raise _too_large("event log", MAX_EVENTS, MAX_EVENTS + 1, "events")
-        event, at = _event(raw, at, f"event log.event {len(events)}", sizes)
+        event, at = _event(raw, at, len(events), sizes)
         events.append(event)
     return EventLog(format=Format.TCG2, events=tuple(events), used=at, header=header)
 
@@ -157,8 +159,22 @@ def _ends(raw: bytes, at: int) -> bool:
     )
 
 
-def _event(raw: bytes, at: int, where: str, sizes: Mapping[int, int]) -> tuple[Event, int]:
-    """The entry (TCG_PCR_EVENT2) at `at`, and where the next begins."""
+def _event(raw: bytes, at: int, number: int, sizes: Mapping[int, int]) -> tuple[Event, int]:
+    """The entry (TCG_PCR_EVENT2) at `at`, and where the next begins.
+
+    The usual one has a digest, SHA-384, and is read at once; whatever else it may be is told step by step.
+    """
+    start = at + _USUAL.size
+    if start <= len(raw):
+        index, kind, count, name, digest, size = _USUAL.unpack_from(raw, at)
+        end = start + size
+        usual = count == 1 and name == SHA384
+        if usual and index <= REGISTERS and size <= MAX_DATA and end <= len(raw):
+            return Event(index, kind, ((SHA384, digest),), raw[start:end]), end
+    return _unusual_event(raw, at, f"event log.event {number}", sizes)
+
+
+def _unusual_event(raw: bytes, at: int, where: str, sizes: Mapping[int, int]) -> tuple[Event, int]:
     at = _room(raw, at, _ENTRY.size, where, "head")
     index, kind, count = _ENTRY.unpack_from(raw, at - _ENTRY.size)
     if index > REGISTERS:
