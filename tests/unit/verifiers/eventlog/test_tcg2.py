@@ -136,6 +136,8 @@ def test_as_many_entries_as_are_allowed() -> None:
 def test_the_largest_data_that_is_allowed() -> None:
     raw = logwrite.write([LogEntry(register=0, type=1, data=bytes(MAX_DATA))])
     assert len(tcg2.parse(raw).events[0].data) == MAX_DATA
+    error = refused(logwrite.write([LogEntry(register=0, type=1, data=bytes(MAX_DATA + 1))]))
+    assert (error.reason, error.where) == (Reason.EVIDENCE_TOO_LARGE, "event log.event 0.data")
 
 
 def test_cut_anywhere_it_is_shorter_or_refused() -> None:
