@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from hashlib import sha384
 
 from verifiers.eventlog.binding import bound, is_runtime, variable
 from verifiers.eventlog.log import EVENT_TAG, VARIABLE_DRIVER_CONFIG, Event, EventLog
@@ -25,7 +24,7 @@ A register with more is one that nothing is said about."""
 _AAEL = re.compile(AAEL_PATTERN, re.ASCII)
 _DSTACK = re.compile(DSTACK_PATTERN, re.ASCII)
 _RTMR0, _RTMR3 = 1, 4
-_SEPARATOR_DIGEST = sha384(bytes(4)).digest()
+_SECURE_BOOT_AT = 2
 _EFI_GLOBAL_VARIABLE = bytes.fromhex("61dfe48bca93d211aa0d00e098032b8c")
 """8BE4DF61-93CA-11D2-AA0D-00E098032B8C (UEFI 2.11, 3.3)."""
 
@@ -45,20 +44,21 @@ def dstack_events(log: EventLog) -> frozenset[str] | None:
 def secure_boot(log: EventLog) -> bool | None:
     """The variable SecureBoot as the firmware measured it; absent or empty is off.
 
-    Only what stands in RTMR0 before the first separator counts: boot loaders, which come later, can extend
-    RTMR0 too. The separator is told by its digest, which an editor of the log cannot change.
+    It counts only as the third entry of RTMR0, behind the TD HOB and the configuration volume, where EDK2
+    has it, and every recorded log: what runs later (option ROMs, boot loaders) can extend RTMR0 with a
+    variable of its own, but nothing can take an earlier place. Other firmware: None.
+    Source: tianocore/edk2, TdTcg2Dxe.
     """
-    found: list[bytes] = []
-    for event in _of(log, _RTMR0):
-        if event.digest == _SEPARATOR_DIGEST:
-            break
-        if event.type == VARIABLE_DRIVER_CONFIG and bound(event) is not None:
-            one = variable(event.data)
-            if one is not None and (one.guid, one.name) == (_EFI_GLOBAL_VARIABLE, "SecureBoot"):
-                found.append(one.value)
-    else:
+    events = _of(log, _RTMR0)
+    if len(events) <= _SECURE_BOOT_AT:
         return None
-    return {b"": False, b"\0": False, b"\1": True}.get(found[0]) if len(found) == 1 else None
+    event = events[_SECURE_BOOT_AT]
+    if event.type != VARIABLE_DRIVER_CONFIG or bound(event) is None:
+        return None
+    found = variable(event.data)
+    if found is None or (found.guid, found.name) != (_EFI_GLOBAL_VARIABLE, "SecureBoot"):
+        return None
+    return {b"": False, b"\0": False, b"\1": True}.get(found.value)
 
 
 def _of(log: EventLog, index: int) -> list[Event]:

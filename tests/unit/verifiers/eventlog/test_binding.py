@@ -151,9 +151,12 @@ def test_a_colon_moves_nothing_from_name_to_payload() -> None:
 SECURE = LogEntry(register=0, type=0x80000001, data=variable("SecureBoot", b"\1"))
 INSECURE = LogEntry(register=0, type=0x80000001, data=variable("SecureBoot", b"\0"))
 ABSENT = LogEntry(register=0, type=0x80000001, data=variable("SecureBoot", b""))
-SEPARATOR = LogEntry(register=0, type=0x4, data=bytes(4))
+HOB = LogEntry(register=0, type=0x8000000B, data=b"TdxTable", measured=b"HOB")
+CFV = LogEntry(register=0, type=0x8000000A, data=b"volume", measured=b"CFV")
 HIDDEN = LogEntry(register=0, type=0x5, data=b"nothing to see", measured=INSECURE.data)
-HIDDEN_SEPARATOR = LogEntry(register=0, type=0x5, data=b"nothing to see", measured=bytes(4))
+RELABELLED = LogEntry(register=0, type=0x5, data=SECURE.data)
+LIE = LogEntry(register=0, type=0x80000001, data=SECURE.data, measured=INSECURE.data)
+NOTE = LogEntry(register=0, type=0x3, data=b"a note")
 FOREIGN = LogEntry(register=0, type=0x80000001, data=variable("SecureBoot", b"\1", bytes(16)))
 ELSEWHERE = LogEntry(register=1, type=0x80000001, data=variable("SecureBoot", b"\1"))
 ODD = LogEntry(register=0, type=0x80000001, data=variable("SecureBoot", b"\2"))
@@ -162,23 +165,24 @@ ODD = LogEntry(register=0, type=0x80000001, data=variable("SecureBoot", b"\2"))
 @pytest.mark.parametrize(
     ("entries", "expected"),
     [
-        ((SECURE, SEPARATOR), True),
-        ((INSECURE, SEPARATOR), False),
-        ((ABSENT, SEPARATOR), False),
-        ((INSECURE, SEPARATOR, SECURE), False),
-        ((HIDDEN, SEPARATOR, SECURE), None),
-        ((HIDDEN, HIDDEN_SEPARATOR, SECURE), None),
-        ((HIDDEN, HIDDEN_SEPARATOR, SECURE, SEPARATOR), None),
-        ((SECURE, INSECURE, SEPARATOR), None),
-        ((SECURE, SECURE, SEPARATOR), None),
-        ((SECURE,), None),
-        ((SEPARATOR,), None),
-        ((FOREIGN, SEPARATOR), None),
-        ((ELSEWHERE, SEPARATOR), None),
-        ((ODD, SEPARATOR), None),
+        ((HOB, CFV, SECURE), True),
+        ((HOB, CFV, INSECURE), False),
+        ((HOB, CFV, ABSENT), False),
+        ((NOTE, HOB, ELSEWHERE, CFV, SECURE), True),
+        ((HOB, CFV, INSECURE, SECURE), False),
+        ((HOB, CFV, HIDDEN, SECURE), None),
+        ((HOB, CFV, RELABELLED), None),
+        ((HOB, CFV, LIE), None),
+        ((HOB, SECURE, CFV), None),
+        ((SECURE, HOB, CFV), None),
+        ((HOB, CFV), None),
+        ((), None),
+        ((HOB, CFV, FOREIGN), None),
+        ((HOB, CFV, ELSEWHERE), None),
+        ((HOB, CFV, ODD), None),
     ],
 )
-def test_secure_boot_is_the_firmwares_word_before_the_separator(
+def test_secure_boot_is_the_firmwares_word_in_its_place(
     entries: tuple[LogEntry, ...], expected: bool | None
 ) -> None:
     assert runtime.secure_boot(read(*entries)) is expected
