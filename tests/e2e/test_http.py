@@ -137,7 +137,9 @@ def test_an_event_log_is_appraised_with_its_quote(server: Server) -> None:
     sent = send(server.guest(machine, event_log=machine.event_log()), [PATH])
     assert [release["path"] for release in sent["releases"]] == [PATH]
     jwks = server.anonymous.get("/.well-known/jwks.json")
-    claims = offline.verify(sent["ear"], jwks, issuer=server.issuer, audience=server.issuer, now=NOW)
+    claims = offline.verify(
+        sent["ear"], jwks, issuer=server.issuer, audience=server.issuer, now=datetime.now(UTC)
+    )
     found = claims["submods"]["cpu0"]["sealgate"]
     assert found["checks"]["tdx.event-log"] == "passed"
     assert "tdx.event-log" not in found["unchecked"]
