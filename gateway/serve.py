@@ -27,7 +27,8 @@ from gateway import app, files
 from gateway.adapters import SystemClock
 from gateway.config import Config
 from gateway.errors import GatewayError
-from gateway.http import app as web
+from gateway.http.answer import fixed_headers
+from gateway.http.app import Application
 from gateway.http.front import Front
 from gateway.http.limiter import Limiter
 from gateway.store import Store
@@ -47,16 +48,16 @@ def load_application(config: Config) -> Any:
     """What granian calls in a worker process: the front, and behind it the WSGI application."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     site, _ = app.compose(config)
-    application = web.create(site)
+    application = Application(site)
     limiter = Limiter(
         config.limits.attempts_per_minute,
         proxies=config.limits.proxies,
-        headers=web.fixed_headers(site),
+        headers=fixed_headers(site),
         count=lambda route: site.metrics.count("sealgate_http_requests_total", route=route, status="429"),
     )
     return Front(
-        application.wsgi_app,
-        web.body_limits(application),
+        application,
+        application.limit_of,
         threads=config.listen.threads,
         seconds=config.limits.read_seconds,
         refusal=limiter.refusal,
