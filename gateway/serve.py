@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.client
 import json
 import logging
@@ -40,6 +41,9 @@ _STOP_SECONDS = 10
 _READY_SECONDS = 60
 _POLL_SECONDS = 0.05
 _HOUSEKEEPING_SECONDS = 60.0
+_YOUNG_OBJECTS = 10_000
+"""New objects after which a worker looks for cycles among them. Requests leave next to none, so to look often
+is work for nothing; Python's own figure is 700."""
 
 log = logging.getLogger("sealgate.serve")
 
@@ -55,6 +59,9 @@ def load_application(config: Config) -> Any:
         headers=fixed_headers(site),
         count=lambda route: site.metrics.count("sealgate_http_requests_total", route=route, status="429"),
     )
+    gc.collect()
+    gc.freeze()  # what is there now stays for ever: no need to look through it again and again
+    gc.set_threshold(_YOUNG_OBJECTS)
     return Front(
         application,
         application.limit_of,
