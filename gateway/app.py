@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from gateway import admins
 from gateway.adapters import OsRandom, SystemClock
@@ -11,7 +12,9 @@ from gateway.administration import Office, activate_shipped
 from gateway.appraiser import Appraiser
 from gateway.attempts import Recorder
 from gateway.caches import LruChains
-from gateway.collateral import StoredCollateralSource
+from gateway.collateral.ages import Ages
+from gateway.collateral.importing import Importer, revet
+from gateway.collateral.source import HeldSource
 from gateway.config import Config
 from gateway.http.handlers import Site
 from gateway.http.metrics import Metrics
@@ -27,6 +30,7 @@ from gateway.store import Store, StoreKind, open_store
 from verifiers.model import AnchorSet
 
 DATABASE = "sealgate.db"
+log = logging.getLogger("sealgate.app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ def prepare(config: Config) -> Prepared:
                 "", store=store.administrators, ledger=store.ledger, clock=clock, random=random, by="setup"
             )
             activate_shipped(_office(store, clock), by="setup")
+        _vet_what_is_held(store, clock.now())
         return Prepared(store, created, credential)
     except BaseException:
         store.close()
@@ -99,7 +104,7 @@ def compose(config: Config) -> tuple[Site, Store]:
         nonces=store.nonces,
         appraisals=store.appraisals,
         appraiser=Appraiser(
-            source=StoredCollateralSource(store.collateral),
+            source=HeldSource(store.collateral, ages=Ages()),
             book=PolicyBook(store.documents),
             anchors=_anchors(store),
             cache=LruChains(config.limits.chains),
@@ -135,4 +140,17 @@ def _kind(config: Config) -> StoreKind:
 
 
 def _office(store: Store, clock: SystemClock) -> Office:
-    return Office(documents=store.documents, collateral=store.collateral, ledger=store.ledger, clock=clock)
+    return Office(documents=store.documents, importer=_importer(store), ledger=store.ledger, clock=clock)
+
+
+def _importer(store: Store) -> Importer:
+    return Importer(store=store.collateral, ledger=store.ledger, anchors=_anchors(store), ages=Ages())
+
+
+def _vet_what_is_held(store: Store, now: datetime) -> None:
+    """Collateral from before there was vetting: what is genuine and current is held from now on."""
+    left = store.collateral.unvetted()
+    for digest, problem in revet(_importer(store), left, now).items():
+        if problem:
+            log.warning("collateral %s of an older version is not held any more: %s", digest[:12], problem)
+        store.collateral.forget_unvetted(digest, now)
