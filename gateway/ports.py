@@ -228,6 +228,14 @@ class CollateralStore(Protocol):
         """Everything, in the order of slots, without bytes: for status and export."""
         ...
 
+    def shared(self) -> Sequence[HeldCollateral]:
+        """What `common` gives, without bytes."""
+        ...
+
+    def expiring(self, now: datetime, before: datetime, limit: int) -> Sequence[HeldCollateral]:
+        """Leaves that are still valid at `now` and end by `before`, the first to end first."""
+        ...
+
     def by_digests(self, digests: Sequence[str]) -> Mapping[str, bytes]:
         """Bytes by SHA-256 (hex), also of what was superseded; unknown digests are absent."""
         ...

@@ -68,7 +68,9 @@ def key_of(kind: str, key: tuple[tuple[str, str], ...]) -> str:
 def slot_of(vetted: Vetted, channel: str, answers: Need | None) -> Slot:
     """Where a vetted object belongs."""
     key, variant = key_of(vetted.kind, vetted.key), ""
-    if vetted.kind == "amd.vlek":
+    if vetted.kind == "amd.vcek":
+        variant = vetted.get("product")
+    elif vetted.kind == "amd.vlek":
         variant = vetted.get("csp_id")
     elif vetted.kind == "intel.issuer":
         variant = vetted.get("spki")
@@ -88,3 +90,13 @@ def slot_of(vetted: Vetted, channel: str, answers: Need | None) -> Slot:
 def answers(need: Need) -> str:
     """The key of the slots that may answer `need`."""
     return key_of(need.kind, need.key)
+
+
+def need_of(slot: Slot) -> Need | None:
+    """What to ask for to have this slot filled again; None where the slot does not say."""
+    if slot.kind in ("amd.vlek", "intel.pck", "intel.issuer"):
+        return None
+    pairs = dict(pair.split("=", 1) for pair in slot.key.split())
+    if slot.kind == "amd.vcek":
+        pairs["product"] = slot.variant
+    return Need(slot.kind, tuple(sorted(pairs.items())))

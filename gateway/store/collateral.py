@@ -30,6 +30,7 @@ _ABOUT = """
     FROM collateral_slot AS s JOIN collateral_object AS o ON o.sha256 = s.sha256 {join}
 """
 _HELD = _ABOUT.format(more="", join="") + "ORDER BY s.kind, s.key, s.channel, s.variant, s.simulated"
+_SHARED = _ABOUT.format(more="", join="") + f"WHERE s.kind NOT IN ({_LEAVES})"
 _OBJECTS = _ABOUT.format(
     more=", o.source, p.source", join="LEFT JOIN collateral_object AS p ON p.sha256 = s.previous"
 )
@@ -129,8 +130,10 @@ class SqliteCollateral:
     def leaves(self, kind: str, key: str) -> Sequence[HeldObject]:
         return tuple(map(_object, self._database.query(_LEAF, (kind, key, MAX_LEAVES))))
 
+    def shared(self) -> Sequence[HeldCollateral]:
+        return tuple(map(_about, self._database.query(_SHARED)))
+
     def expiring(self, now: datetime, before: datetime, limit: int) -> Sequence[HeldCollateral]:
-        """Leaves that are still valid at `now` and end by `before`, the first to end first."""
         values = (to_micros(now), to_micros(before), limit)
         return tuple(map(_about, self._database.query(_EXPIRING, values)))
 

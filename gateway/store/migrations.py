@@ -202,6 +202,9 @@ _ENGINE = (
     """CREATE TABLE collateral_budget (
         tenant TEXT NOT NULL CHECK (tenant = ''), client TEXT NOT NULL,
         spent_until INTEGER NOT NULL, PRIMARY KEY (tenant, client)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE collateral_tally (
+        tenant TEXT NOT NULL CHECK (tenant = ''), name TEXT NOT NULL, label TEXT NOT NULL,
+        count INTEGER NOT NULL, PRIMARY KEY (tenant, name, label)) STRICT, WITHOUT ROWID""",
     # What an older version held, trusted by nobody yet: vetted when the gateway starts.
     """CREATE TABLE collateral_unvetted (
         tenant TEXT NOT NULL CHECK (tenant = ''), sha256 TEXT NOT NULL REFERENCES collateral_object (sha256),
