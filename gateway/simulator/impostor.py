@@ -19,9 +19,14 @@ _CA_USAGE = x509build.KEY_CERT_SIGN | x509build.CRL_SIGN
 _OTHER_PRODUCT = {"Milan": "Genoa", "Genoa": "Turin", "Turin": "Milan"}
 
 
+def other_product(product: str) -> str:
+    """The product whose keys an impostor of `product` has."""
+    return _OTHER_PRODUCT[product]
+
+
 def amd_key(product: str, role: str) -> rsa.RSAPrivateKey:
     """A key that is not the one pinned for `role` of `product`; sign with it under the right names."""
-    return keys.amd(_OTHER_PRODUCT[product], role)
+    return keys.amd(other_product(product), role)
 
 
 @functools.cache
