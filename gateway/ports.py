@@ -11,7 +11,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from verifiers.model import Need
+from gateway.collateral.ports import (
+    CollateralSource as CollateralSource,
+)
+from gateway.collateral.ports import (
+    CollateralStore as CollateralStore,
+)
+from gateway.collateral.ports import (
+    HeldCollateral as HeldCollateral,
+)
+from gateway.collateral.ports import (
+    HeldObject as HeldObject,
+)
+from gateway.collateral.ports import (
+    Placed as Placed,
+)
+from gateway.collateral.ports import (
+    Slot as Slot,
+)
+from gateway.collateral.ports import (
+    Supplied as Supplied,
+)
 
 
 class Clock(Protocol):
@@ -139,40 +159,6 @@ class DocumentStore(Protocol):
         Raises GatewayError(STORE_CONFLICT), and no change, for a version that is not higher than every one of
         that name ever activated, and for the retirement of what is not active.
         """
-        ...
-
-
-# --- collateral --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredCollateral:
-    """One object as its vendor served it. kind: "certificate", "crl", "tcb-info" or "qe-identity"."""
-
-    kind: str
-    key: str
-    """What it is for, from its verified content: issuer and serial, FMSPC, enclave id …"""
-    sha256: str
-    source: bytes
-    imported: datetime
-
-
-class CollateralStore(Protocol):
-    def put(self, collateral: StoredCollateral) -> None: ...
-
-    def all(self) -> tuple[int, Sequence[StoredCollateral]]:
-        """(generation, everything held). The generation grows with every change."""
-        ...
-
-    def generation(self) -> int:
-        """Cheap: to see whether what `all` gave is still everything."""
-        ...
-
-
-class CollateralSource(Protocol):
-    def get(self, needs: Sequence[Need]) -> Mapping[str, Sequence[bytes]]:
-        """Bytes by kind ("certificate", "crl", "tcb-info", "qe-identity") that may answer `needs`; NOT yet
-        verified. Never blocks on a vendor; what is not at hand is simply absent."""
         ...
 
 

@@ -5,6 +5,7 @@ Everything is read from the WSGI environ, so that it does not matter who found t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,7 +13,7 @@ from urllib.parse import parse_qsl
 from gateway import admins
 from gateway.errors import GatewayError, GatewayReason
 from gateway.http import body as bodies
-from gateway.http import problem
+from gateway.http import clients, problem
 from gateway.http.handlers import Site
 from gateway.http.message import Call, Reply, Role
 from gateway.http.routes import Route
@@ -70,7 +71,17 @@ def _call(site: Site, route: Route, environ: Environ, params: Mapping[str, str])
         query=_query(environ),
         who=None if who is None else who.id,
         wide=who is not None and who.tenant == "",
+        peer=_network(
+            environ.get("REMOTE_ADDR", ""),
+            environ.get("HTTP_X_FORWARDED_FOR", ""),
+            site.config.limits.proxies,
+        ),
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _network(peer: str, forwarded: str, proxies: tuple[str, ...]) -> str:
+    return clients.network(clients.client(peer, forwarded, frozenset(map(clients.address, proxies))))
 
 
 def _administrator(site: Site, environ: Environ, tenant: str) -> admins.Administrator:
