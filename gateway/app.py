@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from gateway import admins
 from gateway.adapters import OsRandom, SystemClock
@@ -11,7 +12,10 @@ from gateway.administration import Office, activate_shipped
 from gateway.appraiser import Appraiser
 from gateway.attempts import Recorder
 from gateway.caches import LruChains
-from gateway.collateral import StoredCollateralSource
+from gateway.collateral import assembly
+from gateway.collateral.engine import Engine
+from gateway.collateral.importing import Importer, revet
+from gateway.collateral.source import HeldSource
 from gateway.config import Config
 from gateway.http.handlers import Site
 from gateway.http.metrics import Metrics
@@ -27,6 +31,7 @@ from gateway.store import Store, StoreKind, open_store
 from verifiers.model import AnchorSet
 
 DATABASE = "sealgate.db"
+log = logging.getLogger("sealgate.app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,8 @@ def prepare(config: Config) -> Prepared:
             credential = admins.create(
                 "", store=store.administrators, ledger=store.ledger, clock=clock, random=random, by="setup"
             )
-            activate_shipped(_office(store, clock), by="setup")
+            activate_shipped(_office(config, store, clock), by="setup")
+        _vet_what_is_held(config, store, clock.now())
         return Prepared(store, created, credential)
     except BaseException:
         store.close()
@@ -99,7 +105,12 @@ def compose(config: Config) -> tuple[Site, Store]:
         nonces=store.nonces,
         appraisals=store.appraisals,
         appraiser=Appraiser(
-            source=StoredCollateralSource(store.collateral),
+            source=HeldSource(
+                store.collateral,
+                ages=config.collateral.ages(),
+                channel=config.collateral.channel,
+                wanting=assembly.wanting(config.collateral, store.chores, development=store.development),
+            ),
             book=PolicyBook(store.documents),
             anchors=_anchors(store),
             cache=LruChains(config.limits.chains),
@@ -116,7 +127,7 @@ def compose(config: Config) -> tuple[Site, Store]:
     site = Site(
         config=config,
         gateway=gateway,
-        office=_office(store, clock),
+        office=_office(config, store, clock),
         vault=vault,
         administrators=store.administrators,
         metrics=metrics,
@@ -134,5 +145,40 @@ def _kind(config: Config) -> StoreKind:
     return StoreKind.DEVELOPMENT if config.development else StoreKind.PRODUCTION
 
 
-def _office(store: Store, clock: SystemClock) -> Office:
-    return Office(documents=store.documents, collateral=store.collateral, ledger=store.ledger, clock=clock)
+def _office(config: Config, store: Store, clock: SystemClock) -> Office:
+    return Office(
+        documents=store.documents, importer=_importer(config, store), ledger=store.ledger, clock=clock
+    )
+
+
+def _importer(config: Config, store: Store) -> Importer:
+    return Importer(
+        store=store.collateral,
+        ledger=store.ledger,
+        anchors=_anchors(store),
+        ages=config.collateral.ages(),
+        channel=config.collateral.channel,
+    )
+
+
+def engine(config: Config, store: Store) -> Engine | None:
+    """What fetches collateral in the background; None when nobody is to be asked."""
+    return assembly.engine(
+        config.collateral,
+        store=store.collateral,
+        chores=store.chores,
+        ledger=store.ledger,
+        clock=SystemClock(),
+        anchors=_anchors(store),
+        development=store.development,
+        owner=OsRandom().bytes(8).hex(),
+    )
+
+
+def _vet_what_is_held(config: Config, store: Store, now: datetime) -> None:
+    """Collateral from before there was vetting: what is genuine and current is held from now on."""
+    left = store.collateral.unvetted()
+    for digest, problem in revet(_importer(config, store), left, now).items():
+        if problem:
+            log.warning("collateral %s of an older version is not held any more: %s", digest[:12], problem)
+        store.collateral.forget_unvetted(digest, now)

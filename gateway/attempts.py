@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway import record
+from gateway.appraiser import Errand
 from gateway.errors import GatewayError, GatewayReason
 from gateway.ledger.entry import MAX_BODY, canonical
 from gateway.ports import Journal, LedgerReceipt, LedgerUnavailable, NewEntry, Random, StoredAppraisal
@@ -32,7 +33,8 @@ def new_id(random: Random) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Attempt:
-    """kind: "attest", "release" or "verify". facts: what is known so far, for the record and the ledger."""
+    """kind: "attest", "release" or "verify". facts: what is known so far, for the record and the ledger.
+    errand: for whom, and when it is worth coming again."""
 
     id: str
     tenant: str
@@ -41,6 +43,7 @@ class Attempt:
     evidence: bytes = b""
     runtime_data: bytes = b""
     facts: dict[str, Any] = field(default_factory=dict)
+    errand: Errand = field(default_factory=lambda: Errand(client=""))
     accepted: bool = False
     """Stored and in the ledger; what fails from here on is added to the ledger, and changes no record."""
 
@@ -115,7 +118,8 @@ class Recorder:
             row = _row(attempt, told, attempt.at, verdict=why.verdict, releasable=False)
             self.journal.commit((self._entry(attempt, "refused", appraisal),), row)
         self.count(str(why.verdict), why.reason)
-        return Denied(why, attempt=attempt.id, refusals=tuple(refusals))
+        again = attempt.errand.retry_after if why.verdict is Verdict.UNDECIDED else None
+        return Denied(why, attempt=attempt.id, refusals=tuple(refusals), retry_after=again)
 
     def _entry(self, attempt: Attempt, what: str, appraisal: Appraisal | None) -> NewEntry:
         """What the ledger keeps: names and digests, no contents."""

@@ -18,7 +18,6 @@ from gateway.ports import (
     SealedSecret,
     StoredAdministrator,
     StoredAppraisal,
-    StoredCollateral,
     StoredDocument,
 )
 from gateway.store import Store
@@ -232,38 +231,6 @@ def test_a_document_belongs_where_its_kind_says(store: Store, wrong: StoredDocum
     with pytest.raises(ValueError, match="belongs to"):
         store.documents.activate(wrong)
     assert store.documents.epoch() == 0
-
-
-# --- collateral ---
-
-
-def crl(number: int, key: str = "root", minutes: int = 0) -> StoredCollateral:
-    return StoredCollateral(
-        kind="crl",
-        key=key,
-        sha256=f"{number:064x}",
-        source=bytes([number]),
-        imported=START + timedelta(minutes=minutes),
-    )
-
-
-def test_collateral_is_superseded_by_what_is_put_later(store: Store) -> None:
-    assert store.collateral.all() == (0, ())
-    store.collateral.put(crl(1))
-    store.collateral.put(crl(1))
-    assert (store.collateral.all(), store.collateral.generation()) == ((1, (crl(1),)), 1)
-    store.collateral.put(crl(2, minutes=5))
-    store.collateral.put(crl(9, "pck"))
-    assert store.collateral.all() == (3, (crl(9, "pck"), crl(2, minutes=5)))
-
-
-def test_what_was_held_at_a_past_time_can_be_had(store: Store) -> None:
-    for row in (crl(1), crl(2, minutes=5), crl(1, minutes=10)):
-        store.collateral.put(row)
-    held = [store.collateral.held_at(START + timedelta(minutes=m)) for m in (-1, 0, 4, 5, 9, 10, 99)]
-    back = crl(1, minutes=10)
-    assert held == [(), (crl(1),), (crl(1),), (crl(2, minutes=5),), (crl(2, minutes=5),), (back,), (back,)]
-    assert store.collateral.all() == (3, (back,))
 
 
 # --- appraisals ---
