@@ -24,7 +24,7 @@ from gateway.http.routes import ROUTES
 from gateway.keys import FileKeys
 from gateway.pipeline import Gateway
 from gateway.policybook import PolicyBook
-from gateway.ports import Random
+from gateway.ports import Clock, Random
 from gateway.releasing import Releaser
 from gateway.secrets import Vault
 from gateway.store import Store, StoreKind, open_store
@@ -48,13 +48,14 @@ def store_exists(config: Config) -> bool:
     return (config.database_folder / DATABASE).exists()
 
 
-def prepare(config: Config) -> Prepared:
+def prepare(config: Config, clock: Clock | None = None) -> Prepared:
     """Create store, keys, first administrator and shipped baselines, unless they are there.
 
     Raises GatewayError: the store's and the keys' own reasons, STORE_KIND above all when the mode is not the
-    one that the store was created in, and KEYS_ABSENT when a store in use has lost its keys.
+    one that the store was created in, and KEYS_ABSENT when a store in use has lost its keys. clock: the
+    machine's, but for drills.
     """
-    clock, random = SystemClock(), OsRandom()
+    clock, random = clock or SystemClock(), OsRandom()
     path = config.database_folder / DATABASE
     created = not path.exists()
     store = open_store(path, create=_kind(config), expect=None, clock=clock, random=random)
@@ -84,9 +85,9 @@ def _prepare_keys(config: Config, store: Store, random: Random) -> None:
     store.ledger.append("", "keys.create", {"signing": list(signing), "kek": list(kek), "by": "setup"})
 
 
-def compose(config: Config) -> tuple[Site, Store]:
-    """Everything that one worker process needs, over a store that exists."""
-    clock, random = SystemClock(), OsRandom()
+def compose(config: Config, clock: Clock | None = None) -> tuple[Site, Store]:
+    """Everything that one worker process needs, over a store that exists; clock as for `prepare`."""
+    clock, random = clock or SystemClock(), OsRandom()
     store = open_store(
         config.database_folder / DATABASE, create=None, expect=_kind(config), clock=clock, random=random
     )
@@ -145,7 +146,7 @@ def _kind(config: Config) -> StoreKind:
     return StoreKind.DEVELOPMENT if config.development else StoreKind.PRODUCTION
 
 
-def _office(config: Config, store: Store, clock: SystemClock) -> Office:
+def _office(config: Config, store: Store, clock: Clock) -> Office:
     return Office(
         documents=store.documents, importer=_importer(config, store), ledger=store.ledger, clock=clock
     )

@@ -23,7 +23,9 @@ from verifiers.model import TcbVersion
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FIRST_NUMBER = datetime(2026, 1, 1, tzinfo=UTC)
-"""CRL numbers are seconds since then: they grow across restarts of the lab too."""
+"""AMD's CRL numbers are seconds since then: they grow across restarts of the lab too."""
+INTEL_NUMBER = 1
+"""CRL number of every CRL that Intel has published: only their dates tell them apart."""
 MAX_KEPT = 4096
 Settings = Mapping[str, object]
 Spoil = Mapping[str, Settings]
@@ -61,6 +63,7 @@ class Press:
         self._lock = threading.RLock()
         self._kept: OrderedDict[object, tuple[datetime, Printed]] = OrderedDict()
         self._numbers: dict[str, int] = {}
+        self._issued: dict[str, datetime] = {}
 
     def new_edition(self) -> None:
         """Print everything anew at the next request."""
@@ -101,7 +104,7 @@ class Press:
             who = spoil.get("revoked", {}).get("who", "ask")
             listed = {"ask": ["ASK"], "asvk": ["ASVK"]}.get(str(who), ["ASK"])
             revoked = [amdcerts.serial(product, role) for role in listed] if "revoked" in spoil else []
-            dates = self._dates(names.AMD_CRL, spoil)
+            dates = self._dates(names.AMD_CRL, product, spoil)
             key = impostor.amd_key(line, "ARK") if "other-root" in spoil else None
             return Printed(
                 SnpMachine(product=line).crl(
@@ -128,7 +131,7 @@ class Press:
                 words = tee if endpoint == names.TCB_INFO else {"tdx": "sgx", "sgx": "tdx"}[tee]
             machine = (TdxMachine if words == "tdx" else SgxMachine)(fmspc=about)
             number = _older(spoil, evaluation)
-            dates = self._dates(endpoint, spoil)
+            dates = self._dates(endpoint, f"{tee} {fmspc.hex()} {evaluation}", spoil)
             role = "signer" if "other-root" in spoil else None
             twice = ("issueDate",) if "duplicate-keys" in spoil else ()
             common = {
@@ -158,14 +161,14 @@ class Press:
             issuer = ca
             if "wrong-subject" in spoil:
                 issuer = {"platform": "processor", "processor": "platform", "root": "platform"}[ca]
-            dates = self._dates(endpoint, spoil)
+            dates = self._dates(endpoint, ca, spoil)
             false = "other-root" in spoil
             body = intelcerts.crl(
                 issuer,
                 revoked=_revoked(ca, spoil["revoked"]) if "revoked" in spoil else (),
                 this_update=dates.issued,
                 next_update=dates.until,
-                number=self._number(f"intel {issuer}", spoil),
+                number=INTEL_NUMBER,
                 sign_with=impostor.intel_key(issuer) if false else None,
             )
             if ca == "root":
@@ -214,17 +217,21 @@ class Press:
     def _now(self) -> datetime:
         return self.clock.now().replace(microsecond=0)
 
-    def _dates(self, endpoint: str, spoil: Spoil) -> Dates:
+    def _dates(self, endpoint: str, about: str, spoil: Spoil) -> Dates:
         """Documents were issued a little before they are first asked for, as a cache in front of the vendor
-        would have it: an hour, or a quarter of a short lifetime."""
+        would have it: an hour, or a quarter of a short lifetime. A later edition has a later date."""
         now, lifetime = self._now(), self.lifetime(endpoint)
-        issued = now - min(HOUR, lifetime / 4)
+        issued, last = now - min(HOUR, lifetime / 4), self._issued.get(f"{endpoint} {about}")
+        if last is not None:
+            issued = min(now, max(issued, last + timedelta(seconds=1)))
         if "stale" in spoil:
             issued = now - timedelta(seconds=_figure(spoil, "stale", "by_s")) - lifetime
         elif "not-yet" in spoil:
             issued = now + timedelta(seconds=_figure(spoil, "not-yet", "by_s"))
         elif "older" in spoil:
             issued = now - lifetime / 2
+        else:
+            self._issued[f"{endpoint} {about}"] = issued.replace(microsecond=0)
         issued = issued.replace(microsecond=0)
         return Dates(issued=issued, until=issued + lifetime)
 

@@ -22,8 +22,8 @@ COMMAND = [sys.executable, "-m", "gateway", "sim"]
 @contextmanager
 def vendor(*options: str) -> Iterator[dict[str, Any]]:
     process = subprocess.Popen([*COMMAND, "vendor", "--json", *options], stdout=subprocess.PIPE)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         yield json.loads(process.stdout.readline())
     finally:
         process.send_signal(signal.SIGTERM)
@@ -68,10 +68,11 @@ def test_people_are_told_what_to_configure_and_that_it_is_simulated() -> None:
     process = subprocess.Popen([*COMMAND, "vendor"], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     shown = ""
-    for line in process.stdout:
-        shown += line
-        if line.startswith("Interrupt"):
-            process.send_signal(signal.SIGINT)
+    with process.stdout:
+        for line in process.stdout:
+            shown += line
+            if line.startswith("Interrupt"):
+                process.send_signal(signal.SIGINT)
     assert process.wait(30) == 0
     assert shown.startswith("SIMULATED")
     assert "[collateral]" in shown and 'amd = "http://127.0.0.1:' in shown
