@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.drill import drill
 from gateway.cli.remote import admin_options, json_option, show, table
 from gateway.client import Client, Refused
 
@@ -15,6 +16,9 @@ _MARKS = {"passed": "✓", "failed": "✗", "unknown": "?", "waived": "~", "not_
 @click.group()
 def admin() -> None:
     """Look after a gateway."""
+
+
+admin.add_command(drill)
 
 
 @admin.command()

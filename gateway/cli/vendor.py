@@ -46,7 +46,7 @@ def vendor(listen: str, ca_out: Path | None, faults: tuple[str, ...], as_json: b
     AMD throttles, and Intel's CRLs are out of date:
       sealgate sim vendor --fault amd.vcek:throttled,retry_after=60 --fault intel.pck-crl:stale
     """
-    address, port = _address(listen)
+    address, port = address_of(listen)
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
@@ -126,7 +126,7 @@ def _welcome(lab: Lab, ca_out: Path | None) -> str:
     return "\n".join([*lines, "", "Interrupt (Ctrl-C) to stop."])
 
 
-def _address(listen: str) -> tuple[str, int]:
+def address_of(listen: str) -> tuple[str, int]:
     try:
         parts = urlsplit(f"//{listen}")
         port = parts.port
