@@ -17,10 +17,10 @@ from gateway.cli.vendor import address_of
 from gateway.client import Client
 from gateway.lab import Lab
 from gateway.lab.drill import live, run
-from gateway.lab.drill.lines import LINES
+from gateway.lab.drill.lines import LINES, Line
 from gateway.lab.drill.run import Row
 
-_HEAD = f"{'#':>3}  {'what is wrong':48} {'what users saw':84} {'calls':>5} {'s':>5}"
+_HEAD = f"{'#':>3}  {'what is wrong':44} {'what came of it':70} {'calls':>5} {'s':>5}"
 
 
 @click.command()
@@ -71,11 +71,9 @@ def drill(
         nonlocal counted
         counted += 1
         mark, style = ("✓", "green") if row.as_promised else ("✗", "bold red")
-        got = " · ".join(row.got)
-        console.print(
-            f"{counted:>3}  {row.line.title:48} [{style}]{f'{got} {mark}':84}[/] {row.calls:5} {row.seconds:5.1f}",
-            soft_wrap=True,
-        )
+        got = f"{' · '.join(row.got)} {mark}"
+        figures = f"{row.calls:5} {row.seconds:5.1f}"
+        console.print(f"{counted:>3}  {row.line.title:44} [{style}]{got:70}[/] {figures}", soft_wrap=True)
         if not row.as_promised:
             console.print(f"     [bold red]promised:[/] {' · '.join(row.line.expected)}", soft_wrap=True)
 
@@ -100,7 +98,7 @@ def drill(
     sys.exit(0 if good == len(rows) else 1)
 
 
-def _chosen(short: bool, only: tuple[str, ...]) -> tuple[run.Line, ...]:
+def _chosen(short: bool, only: tuple[str, ...]) -> tuple[Line, ...]:
     try:
         return run.chosen(short=short, only=only)
     except KeyError as error:

@@ -24,8 +24,8 @@ Play = Callable[[Ground], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """name: for --only. expected: what each phase must say. short: part of the short drill. fault: pattern, name
-    and settings of an outage, for drills that cannot move the clock."""
+    """name: for --only. expected: what each phase must say. short: part of the short drill. fault: pattern,
+    name and settings of an outage, for drills that cannot move the clock."""
 
     name: str
     title: str
@@ -37,7 +37,7 @@ class Line:
 
 def outage(pattern: str, fault: str, **settings: object) -> Play:
     """A fault that begins when everything is well and lasts until nothing held is valid any more; then it is
-    mended. Says: what was refused from vendors, then the three phases."""
+    mended. Says what became of what vendors sent, then the three phases."""
 
     def play(ground: Ground) -> tuple[str, ...]:
         start = _warm(ground)
@@ -57,8 +57,9 @@ def outage(pattern: str, fault: str, **settings: object) -> Play:
         for _ in range(3):
             ground.pass_time(13 * HOUR)
         mended = _word([ground.both()], RECOVERED)
-        refused = ", ".join(sorted(ground.reported())) or "nothing"
-        return f"took {'everything' if end == KEPT else 'nothing'}, reported {refused}", during, end, mended
+        refused = ", ".join(sorted(ground.reported()))
+        came = f"refused as {refused}" if refused else _REFRESHED if end == KEPT else _NOTHING
+        return came, during, end, mended
 
     return play
 
@@ -125,7 +126,7 @@ def _rollback_after_promotion(ground: Ground) -> tuple[str, ...]:
     ground.lab.set("intel.qe-identity", "older")
     ground.pass_time(25 * HOUR)
     same = "no change" if ground.ask(ground.tdx()) == promoted else "changed its mind"
-    return same, f"reported {', '.join(sorted(ground.reported())) or 'nothing'}"
+    return same, f"refused as {', '.join(sorted(ground.reported())) or 'nothing'}"
 
 
 def _cold(ground: Ground) -> tuple[str, ...]:
@@ -174,21 +175,21 @@ def _strangers(ground: Ground) -> tuple[str, ...]:
     return few, _word([ground.both()], KEPT)
 
 
-_NOTHING, _EVERYTHING = "took nothing, reported nothing", "took everything, reported nothing"
+_NOTHING, _REFRESHED = "nothing came", "refreshed"
 
 
 def _refused_as(what: str) -> tuple[str, ...]:
-    return f"took nothing, reported {what}", KEPT, CLOSED, RECOVERED
+    return f"refused as {what}", KEPT, CLOSED, RECOVERED
 
 
 _TDX_ONLY = (
-    "took nothing, reported not-genuine",
+    "refused as not-genuine",
     KEPT,
     "snp released, tdx collateral.tcb-missing",
     RECOVERED,
 )
 _OUTAGE = (_NOTHING, KEPT, CLOSED, RECOVERED)
-_HARMLESS = (_EVERYTHING, KEPT, KEPT, RECOVERED)
+_HARMLESS = (_REFRESHED, KEPT, KEPT, RECOVERED)
 
 
 def _everywhere(
@@ -230,7 +231,8 @@ LINES: tuple[Line, ...] = (
     _everywhere("portal", "200 and a page in HTML", _refused_as("not-genuine"), "captive-portal"),
     _everywhere("stale", "genuine, but past nextUpdate", _refused_as("too-old"), "stale", short=True),
     _everywhere("not-yet", "genuine, but of the future", _refused_as("too-old"), "not-yet", by_s=86_400),
-    _everywhere("rollback", "genuine and valid, but older than held", _refused_as("rolled-back"), "older", short=True),
+    _everywhere("rollback", "genuine and valid, but older than held", _refused_as("rolled-back"), "older",
+                short=True),
     _everywhere("forged", "signatures are wrong", _refused_as("not-genuine"), "forged", short=True),
     _everywhere("other-root", "right names, another root", _refused_as("not-genuine"), "other-root"),
     _everywhere("wrong-subject", "about another chip, FMSPC or issuer", _refused_as("not-genuine"),
@@ -253,7 +255,7 @@ LINES: tuple[Line, ...] = (
     Line(name="promotion", title="a TCB recovery's grace period ends", short=True,
          expected=("old tdx.tcb-status", "patched released"), play=_promotion),
     Line(name="promotion-undone", title="what was served before it comes back",
-         expected=("no change", "reported rolled-back"), play=_rollback_after_promotion),
+         expected=("no change", "refused as rolled-back"), play=_rollback_after_promotion),
     Line(name="cold", title="first start while vendors are down", expected=(CLOSED, RECOVERED), play=_cold,
          short=True),
     Line(name="new-throttled", title="a new machine while AMD throttles", short=True,

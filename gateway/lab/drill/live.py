@@ -1,7 +1,8 @@
-"""A drill against a gateway that runs somewhere: the real clock, so nothing expires; whatever it holds stays.
+"""A drill against a gateway that runs somewhere: the real clock, so nothing expires; what it holds stays.
 
-What this shows is that nobody notices the vendors' trouble: guests get their secret whatever is wrong, and the
-only one who has to wait is a machine that was never seen. The long story is told on the drill's own ground.
+What this shows is that nobody notices the vendors' trouble: guests get their secret whatever is wrong, and
+the only one who has to wait is a machine that was never seen. The long story is told on the drill's own
+ground.
 """
 
 from __future__ import annotations
