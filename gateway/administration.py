@@ -1,4 +1,4 @@
-"""What administrators do: documents and collateral, each change in the ledger before it is made."""
+"""What administrators do with documents, each change in the ledger before it is made."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import bundles, policybook
-from gateway.collateral.importing import Importer
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import BASELINE, RELEASE
 from gateway.ports import Clock, DocumentStore, Ledger, StoredDocument
@@ -20,7 +19,6 @@ class Office:
     """The ports that administration needs, together."""
 
     documents: DocumentStore
-    importer: Importer
     ledger: Ledger
     clock: Clock
 

@@ -13,9 +13,11 @@ from gateway.appraiser import Appraiser
 from gateway.attempts import Recorder
 from gateway.caches import LruChains
 from gateway.collateral import assembly
+from gateway.collateral.desk import Desk
 from gateway.collateral.engine import Engine
 from gateway.collateral.importing import Importer, revet
 from gateway.collateral.source import HeldSource
+from gateway.collateral.status import View
 from gateway.config import Config
 from gateway.http.handlers import Site
 from gateway.http.metrics import Metrics
@@ -66,7 +68,7 @@ def prepare(config: Config, clock: Clock | None = None) -> Prepared:
             credential = admins.create(
                 "", store=store.administrators, ledger=store.ledger, clock=clock, random=random, by="setup"
             )
-            activate_shipped(_office(config, store, clock), by="setup")
+            activate_shipped(_office(store, clock), by="setup")
         _vet_what_is_held(config, store, clock.now())
         return Prepared(store, created, credential)
     except BaseException:
@@ -128,7 +130,8 @@ def compose(config: Config, clock: Clock | None = None) -> tuple[Site, Store]:
     site = Site(
         config=config,
         gateway=gateway,
-        office=_office(config, store, clock),
+        office=_office(store, clock),
+        desk=_desk(config, store),
         vault=vault,
         administrators=store.administrators,
         metrics=metrics,
@@ -146,10 +149,21 @@ def _kind(config: Config) -> StoreKind:
     return StoreKind.DEVELOPMENT if config.development else StoreKind.PRODUCTION
 
 
-def _office(config: Config, store: Store, clock: Clock) -> Office:
-    return Office(
-        documents=store.documents, importer=_importer(config, store), ledger=store.ledger, clock=clock
+def _office(store: Store, clock: Clock) -> Office:
+    return Office(documents=store.documents, ledger=store.ledger, clock=clock)
+
+
+def _desk(config: Config, store: Store) -> Desk:
+    settings = config.collateral
+    vendors = assembly.vendors(settings, development=store.development)
+    view = View(
+        store=store.collateral,
+        chores=store.chores,
+        rules=assembly.rules(settings),
+        channel=settings.channel,
+        offline=not vendors,
     )
+    return Desk(importer=_importer(config, store), view=view, vendors=vendors)
 
 
 def _importer(config: Config, store: Store) -> Importer:

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from gateway import administration, secrets
-from gateway.collateral import importing, status
 from gateway.errors import GatewayError, GatewayReason
 from gateway.http.handlers import Site, limit_of
 from gateway.http.message import Call, Reply, json_reply
@@ -22,7 +21,7 @@ def put_secret(site: Site, call: Call) -> Reply:
     """The body is the secret, byte for byte. ?expect=present makes it a rotation."""
     path = secret_path(call.params["path"], "path")
     store = secrets.rotate if call.query.get("expect") == "present" else secrets.put
-    version = store(site.vault, call.tenant, path, call.body, by=_who(call))
+    version = store(site.vault, call.tenant, path, call.body, by=who(call))
     return json_reply({"path": path, "version": version}, 201 if version == 1 else 200)
 
 
@@ -41,7 +40,7 @@ def show_secret(site: Site, call: Call) -> Reply:
 
 def remove_secret(site: Site, call: Call) -> Reply:
     path = secret_path(call.params["path"], "path")
-    secrets.remove(site.vault, call.tenant, path, by=_who(call))
+    secrets.remove(site.vault, call.tenant, path, by=who(call))
     return json_reply({"path": path, "removed": True})
 
 
@@ -50,7 +49,7 @@ def apply_policies(site: Site, call: Call) -> Reply:
     name = call.query.get("name", "body")[:200]
     try:
         made = administration.apply(
-            site.office, call.tenant, call.body, name, by=_who(call), baselines=call.wide
+            site.office, call.tenant, call.body, name, by=who(call), baselines=call.wide
         )
     except PolicyError as error:
         return _policy_errors(error)
@@ -66,25 +65,12 @@ def retire_policy(site: Site, call: Call) -> Reply:
     if kind not in _KINDS:
         raise refuse("kind", expected=" or ".join(_KINDS), found=repr(kind[:40]))
     if kind == "baseline":
-        _require_wide(call, "baselines")
+        require_wide(call, "baselines")
     try:
-        administration.retire(site.office, call.tenant, kind, name, by=_who(call))
+        administration.retire(site.office, call.tenant, kind, name, by=who(call))
     except PolicyError as error:
         return _policy_errors(error)
     return json_reply({"kind": kind, "name": name, "retired": True})
-
-
-def import_collateral(site: Site, call: Call) -> Reply:
-    _require_wide(call, "collateral")
-    name = call.query.get("name", "body")[:200]
-    now = site.office.clock.now()
-    made = importing.import_file(site.office.importer, call.body, name, by=_who(call), now=now)
-    return json_reply({"imported": [status.placed_json(each) for each in made]})
-
-
-def list_collateral(site: Site, call: Call) -> Reply:
-    held = site.office.importer.store.held()
-    return json_reply({"collateral": [status.held_json(each) for each in held]})
 
 
 def attempts(site: Site, call: Call) -> Reply:
@@ -103,7 +89,7 @@ def attempt(site: Site, call: Call) -> Reply:
 def ledger(site: Site, call: Call) -> Reply:
     """The tenant's last entries, oldest first. ?scope=gateway: what concerns no tenant."""
     if call.query.get("scope") == "gateway":
-        _require_wide(call, "the gateway's own ledger entries")
+        require_wide(call, "the gateway's own ledger entries")
     scope = "" if call.query.get("scope") == "gateway" else call.tenant
     entries = site.office.ledger.tail(scope, limit_of(call, 50, 1000))
     return json_reply({"entries": list(entries)})
@@ -120,13 +106,13 @@ def _metadata(site: Site, call: Call, each: Any) -> dict[str, Any]:
     }
 
 
-def _who(call: Call) -> str:
+def who(call: Call) -> str:
     if call.who is None:
         raise AssertionError("an administrative route was reached by nobody")
     return call.who
 
 
-def _require_wide(call: Call, what: str) -> None:
+def require_wide(call: Call, what: str) -> None:
     if not call.wide:
         raise GatewayError(
             GatewayReason.FORBIDDEN,
