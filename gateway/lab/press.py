@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from gateway.lab import names
 from gateway.ports import Clock
@@ -27,6 +28,7 @@ FIRST_NUMBER = datetime(2026, 1, 1, tzinfo=UTC)
 INTEL_NUMBER = 1
 """CRL number of every CRL that Intel has published: only their dates tell them apart."""
 MAX_KEPT = 4096
+Issuer = TypeVar("Issuer")
 Settings = Mapping[str, object]
 Spoil = Mapping[str, Settings]
 """Document fault to its parameters, as `faults.FAULTS` names them."""
@@ -101,9 +103,8 @@ class Press:
         line = impostor.other_product(product) if "wrong-subject" in spoil else product
 
         def make() -> Printed:
-            who = spoil.get("revoked", {}).get("who", "ask")
-            listed = {"ask": ["ASK"], "asvk": ["ASVK"]}.get(str(who), ["ASK"])
-            revoked = [amdcerts.serial(product, role) for role in listed] if "revoked" in spoil else []
+            role = _named(spoil, {"ask": "ASK", "asvk": "ASVK"}, usual="ask")
+            revoked = [] if role is None else [amdcerts.serial(product, role)]
             dates = self._dates(names.AMD_CRL, product, spoil)
             key = impostor.amd_key(line, "ARK") if "other-root" in spoil else None
             return Printed(
@@ -165,7 +166,7 @@ class Press:
             false = "other-root" in spoil
             body = intelcerts.crl(
                 issuer,
-                revoked=_revoked(ca, spoil["revoked"]) if "revoked" in spoil else (),
+                revoked=_revoked(ca, spoil),
                 this_update=dates.issued,
                 next_update=dates.until,
                 number=INTEL_NUMBER,
@@ -258,15 +259,27 @@ def _older(spoil: Spoil, evaluation: int) -> int:
     return max(n for n in (*inteldocs.EVALUATIONS, 0) if n <= wanted) or min(inteldocs.EVALUATIONS)
 
 
-def _revoked(ca: str, settings: Settings) -> tuple[int, ...]:
+def _revoked(ca: str, spoil: Spoil) -> tuple[int, ...]:
     """Serials that a CRL of `ca` lists: a PCK CRL a machine's at every level, the root's one issuer's."""
     if ca == "root":
-        if settings.get("who") == "tcb-signer":
-            return (intelcerts.serial(intelcerts.tcb_signing_key().public_key()),)
-        which = "processor" if settings.get("who") == "processor" else "platform"
-        return (intelcerts.serial(intelcerts.ca_key(which).public_key()),)
-    seed = str(settings.get("machine", "machine-1"))
+        signer = intelcerts.tcb_signing_key().public_key()
+        whose = {"platform": intelcerts.ca_key("platform").public_key(), "tcb-signer": signer}
+        whose["processor"] = intelcerts.ca_key("processor").public_key()
+        key = _named(spoil, whose, usual="platform")
+        return () if key is None else (intelcerts.serial(key),)
+    if "revoked" not in spoil or spoil["revoked"].get("who") is not None:
+        return ()
+    seed = str(spoil["revoked"].get("machine", "machine-1"))
     return tuple(sorted(TdxMachine(seed=seed, level=level).pck_serial for level in inteldocs.SGX_SVNS))
+
+
+def _named(spoil: Spoil, issuers: Mapping[str, Issuer], *, usual: str) -> Issuer | None:
+    """The issuer that a revocation names, the usual one without a name; None when it is another CRL's."""
+    if "revoked" not in spoil:
+        return None
+    settings = spoil["revoked"]
+    who = settings.get("who", None if "machine" in settings else usual)
+    return issuers.get(str(who))
 
 
 def _certificate_dates(spoil: Spoil, now: datetime) -> tuple[datetime | None, datetime | None]:

@@ -142,6 +142,15 @@ def test_revoking_somebody_else_revokes_nobody_here(lab: Lab, who: dict[str, obj
     assert good(judge_tdx(lab))
 
 
+def test_a_revocation_is_in_the_crl_of_its_issuer_only(lab: Lab) -> None:
+    lab.set("*", "revoked", who="tcb-signer")
+    listed = {
+        endpoint: crl.parse(fetch(lab, endpoint).body, "CRL").serials
+        for endpoint in (names.AMD_CRL, names.PCK_CRL, names.ROOT_CRL)
+    }
+    assert {endpoint for endpoint, serials in listed.items() if serials} == {names.ROOT_CRL}
+
+
 def test_the_asvk_can_be_revoked_alone(lab: Lab) -> None:
     lab.set(names.AMD_CRL, "revoked", who="asvk")
     listed = crl.parse(fetch(lab, names.AMD_CRL).body, "CRL")
@@ -391,6 +400,9 @@ def test_stages_add_up(lab: Lab) -> None:
         ("amd.crl", "stale", {"times": 0}, "times: expected"),
         ("amd.crl", "throttled", {"form": "poem"}, "form: expected"),
         ("amd.crl", "revoked", {"who": "everybody"}, "who: expected"),
+        ("amd.crl", "revoked", {"who": "platform"}, "is revoked by intel.root-crl"),
+        ("kds", "revoked", {"machine": "machine-1"}, "is revoked by intel.pck-crl"),
+        ("intel.*", "revoked", {"who": "platform", "machine": "machine-1"}, "found both"),
         ("amd.crl", "redirect", {"to": "x\r\ny"}, "to: expected printable"),
         ("amd.crl", "stale", {"product": 5}, "product: expected printable"),
     ],
@@ -491,3 +503,27 @@ def test_the_control_route_says_what_it_cannot_do(
     assert got.status == status
     assert json.loads(got.body)["error"]
     assert lab.book.rules() == ()
+
+
+def test_the_table_of_hosts_is_that_of_the_services(lab: Lab) -> None:
+    """Every endpoint is asked for at each host that the table gives it, and is found under its name there."""
+    assert names.SERVED_BY.keys() == names.ENDPOINTS.keys()
+    sgx = "/sgx/certification/v4"
+    paths = {
+        names.VCEK: VCEK,
+        names.VLEK: "/vlek/v1/Genoa/cert",
+        names.CHAIN: "/vcek/v1/Genoa/cert_chain",
+        names.AMD_CRL: AMD_CRL,
+        names.TCB_INFO: TCB,
+        names.QE_IDENTITY: QE,
+        names.PCK_CRL: PCK_CRL,
+        names.ROOT_CRL: ROOT_CRL,
+        names.PCK: f"{sgx}/pckcert",
+        names.NUMBERS: f"{sgx}/tcbevaluationdatanumbers",
+        names.FMSPCS: f"{sgx}/fmspcs",
+    }
+    for endpoint, hosts in names.SERVED_BY.items():
+        for host in names.HOSTS:
+            path = paths[endpoint] if (endpoint, host) != (names.ROOT_CRL, "pccs") else f"{sgx}/rootcacrl"
+            get(getattr(lab.urls, host), path)
+        assert {each.host for each in lab.journal.entries(endpoint)} == set(hosts), endpoint
