@@ -66,7 +66,8 @@ def play(lines: Iterable[Line], show: Show) -> list[Row]:
 def _play(line: Line) -> Row:
     started, calls = time.monotonic(), 0
     try:
-        with prepared(SystemClock().now().replace(microsecond=0)) as ground:
+        start = SystemClock().now().replace(microsecond=0)
+        with prepared(start, settings=line.settings) as ground:
             got = line.play(ground)
             calls = ground.lab.journal.count()
     except Exception as error:  # our own bug: a line that breaks off is not as promised, and others go on
