@@ -27,7 +27,7 @@ from gateway.http.routes import ROUTES
 from gateway.keys import FileKeys
 from gateway.pipeline import Gateway
 from gateway.policybook import PolicyBook
-from gateway.ports import Random
+from gateway.ports import Clock, Random
 from gateway.releasing import Releaser
 from gateway.secrets import Vault
 from gateway.store import Store, StoreKind, open_store
@@ -66,7 +66,9 @@ def store_exists(config: Config) -> bool:
 
 
 def prepare(
-    config: Config, deliver: Callable[[admins.Credential], None] = lambda credential: None
+    config: Config,
+    deliver: Callable[[admins.Credential], None] = lambda credential: None,
+    clock: Clock | None = None,
 ) -> Prepared:
     """Create store, keys, shipped baselines and first administrator, unless they are there. The administrator
     is the last of it: whatever fails before leaves no credential to be lost, and the next start goes on.
@@ -74,8 +76,9 @@ def prepare(
     deliver: as `admins.create`, for the first administrator. Raises what it raises, LedgerUnavailable, and
     GatewayError: the store's and the keys' own reasons, STORE_KIND above all when the mode is not the one
     that the store was created in, and KEYS_ABSENT when a store in use has lost its keys.
+    clock: the machine's, but for drills.
     """
-    clock, random = SystemClock(), OsRandom()
+    clock, random = clock or SystemClock(), OsRandom()
     path = config.database_folder / DATABASE
     created = not path.exists()
     store = open_store(path, create=_kind(config), expect=None, clock=clock, random=random)
@@ -105,9 +108,9 @@ def _prepare_keys(config: Config, store: Store, random: Random) -> None:
     store.ledger.append("", "keys.create", {"signing": list(signing), "kek": list(kek), "by": "setup"})
 
 
-def compose(config: Config) -> tuple[Site, Store]:
-    """Everything that one worker process needs, over a store that exists."""
-    clock, random = SystemClock(), OsRandom()
+def compose(config: Config, clock: Clock | None = None) -> tuple[Site, Store]:
+    """Everything that one worker process needs, over a store that exists; clock as for `prepare`."""
+    clock, random = clock or SystemClock(), OsRandom()
     store = open_store(
         config.database_folder / DATABASE, create=None, expect=_kind(config), clock=clock, random=random
     )
@@ -168,7 +171,7 @@ def _kind(config: Config) -> StoreKind:
     return StoreKind.DEVELOPMENT if config.development else StoreKind.PRODUCTION
 
 
-def _office(store: Store, clock: SystemClock) -> Office:
+def _office(store: Store, clock: Clock) -> Office:
     return Office(documents=store.documents, ledger=store.ledger, clock=clock)
 
 

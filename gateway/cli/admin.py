@@ -10,6 +10,7 @@ import click
 
 from gateway import app, files
 from gateway.admins import Credential
+from gateway.cli.drill import drill
 from gateway.cli.errors import InputError
 from gateway.cli.remote import admin_options, json_option, show, table
 from gateway.client import Client, Refused
@@ -22,6 +23,9 @@ _MARKS = {"passed": "✓", "failed": "✗", "unknown": "?", "waived": "~", "not_
 @click.group()
 def admin() -> None:
     """Look after a gateway."""
+
+
+admin.add_command(drill)
 
 
 @admin.command()

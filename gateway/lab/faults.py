@@ -79,7 +79,16 @@ class Kind:
     parameters: Mapping[str, tuple[Reader, object]] = field(default_factory=dict)
 
 
-_LISTED = ("ask", "asvk", "platform", "processor", "tcb-signer")
+_CRL_OF: Mapping[object, str] = MappingProxyType(
+    {
+        "ask": names.AMD_CRL,
+        "asvk": names.AMD_CRL,
+        "platform": names.ROOT_CRL,
+        "processor": names.ROOT_CRL,
+        "tcb-signer": names.ROOT_CRL,
+    }
+)
+"""Issuer to the CRL that revokes it."""
 
 FAULTS: Mapping[str, Kind] = MappingProxyType(
     {
@@ -111,7 +120,7 @@ FAULTS: Mapping[str, Kind] = MappingProxyType(
             stage=Stage.DOCUMENT,
             says="a newer CRL, which lists an issuer (who) or the PCKs of a machine (by seed)",
             at=names.CRLS,
-            parameters={"who": (_one_of(*_LISTED), None), "machine": (_text, None)},
+            parameters={"who": (_one_of(*map(str, _CRL_OF)), None), "machine": (_text, None)},
         ),
         "wrong-subject": Kind(
             stage=Stage.DOCUMENT,
@@ -304,7 +313,7 @@ def _read(
     if fault not in FAULTS:
         raise FaultError(f"fault: expected {_listed(FAULTS)}, found {fault!r}")
     kind = FAULTS[fault]
-    concerned = {e for e in kind.at if any(names.covers(endpoint, e, host) for host in names.HOSTS)}
+    concerned = kind.at & names.concerned(endpoint)
     if not concerned:
         raise FaultError(f"{fault}: expected {_listed(sorted(kind.at))}, found {endpoint!r}")
     if kind.stage is Stage.HOST and endpoint not in ("*", *names.HOSTS):
@@ -323,8 +332,21 @@ def _read(
         else:
             known = sorted({"times"} | set(kind.parameters) | parts)
             raise FaultError(f"{fault}: expected a setting of {_listed(known)}, found {name!r}")
+    _fits(fault, endpoint, given)
     defaults = {name: default for name, (_, default) in kind.parameters.items() if default is not None}
     return where, defaults | given, times
+
+
+def _fits(fault: str, endpoint: str, given: Mapping[str, object]) -> None:
+    """A revocation that no CRL of this rule would carry is a misunderstanding. Raises FaultError."""
+    if fault != "revoked":
+        return
+    if "who" in given and "machine" in given:
+        raise FaultError("revoked: expected who or machine, found both")
+    for name, homes in (("who", _CRL_OF), ("machine", {given.get("machine"): names.PCK_CRL})):
+        home = homes.get(given.get(name))
+        if name in given and home not in names.concerned(endpoint):
+            raise FaultError(f"{name}: {given[name]} is revoked by {home}, not by {endpoint}")
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -45,6 +45,20 @@ SIGNED = frozenset({VCEK, PCK}) | CRLS | DOCUMENTS
 """What carries a signature that a fault can spoil."""
 
 
+_BOTH = (PCS, PCCS)
+SERVED_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    dict.fromkeys((VCEK, VLEK, CHAIN, AMD_CRL), (KDS,))
+    | dict.fromkeys((TCB_INFO, QE_IDENTITY, PCK_CRL, PCK), _BOTH)
+    | {ROOT_CRL: (CERTIFICATES, PCCS), NUMBERS: (PCS,), FMSPCS: (PCS,)}
+)
+"""Endpoint to its hosts."""
+
+
+def concerned(pattern: str) -> frozenset[str]:
+    """Every endpoint that `pattern` may mean."""
+    return frozenset(e for e, hosts in SERVED_BY.items() if any(covers(pattern, e, host) for host in hosts))
+
+
 def covers(pattern: str, endpoint: str, host: str) -> bool:
     """Is `endpoint` on `host` meant by `pattern`: "*", "amd.*", "intel.*", an endpoint, or a host?"""
     if pattern.endswith("*"):

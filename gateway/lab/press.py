@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from gateway.lab import names
 from gateway.ports import Clock
@@ -23,8 +24,11 @@ from verifiers.model import TcbVersion
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FIRST_NUMBER = datetime(2026, 1, 1, tzinfo=UTC)
-"""CRL numbers are seconds since then: they grow across restarts of the lab too."""
+"""AMD's CRL numbers are seconds since then: they grow across restarts of the lab too."""
+INTEL_NUMBER = 1
+"""CRL number of every CRL that Intel has published: only their dates tell them apart."""
 MAX_KEPT = 4096
+Issuer = TypeVar("Issuer")
 Settings = Mapping[str, object]
 Spoil = Mapping[str, Settings]
 """Document fault to its parameters, as `faults.FAULTS` names them."""
@@ -61,6 +65,7 @@ class Press:
         self._lock = threading.RLock()
         self._kept: OrderedDict[object, tuple[datetime, Printed]] = OrderedDict()
         self._numbers: dict[str, int] = {}
+        self._issued: dict[str, datetime] = {}
 
     def new_edition(self) -> None:
         """Print everything anew at the next request."""
@@ -98,10 +103,9 @@ class Press:
         line = impostor.other_product(product) if "wrong-subject" in spoil else product
 
         def make() -> Printed:
-            who = spoil.get("revoked", {}).get("who", "ask")
-            listed = {"ask": ["ASK"], "asvk": ["ASVK"]}.get(str(who), ["ASK"])
-            revoked = [amdcerts.serial(product, role) for role in listed] if "revoked" in spoil else []
-            dates = self._dates(names.AMD_CRL, spoil)
+            role = _named(spoil, {"ask": "ASK", "asvk": "ASVK"}, usual="ask")
+            revoked = [] if role is None else [amdcerts.serial(product, role)]
+            dates = self._dates(names.AMD_CRL, product, spoil)
             key = impostor.amd_key(line, "ARK") if "other-root" in spoil else None
             return Printed(
                 SnpMachine(product=line).crl(
@@ -128,7 +132,7 @@ class Press:
                 words = tee if endpoint == names.TCB_INFO else {"tdx": "sgx", "sgx": "tdx"}[tee]
             machine = (TdxMachine if words == "tdx" else SgxMachine)(fmspc=about)
             number = _older(spoil, evaluation)
-            dates = self._dates(endpoint, spoil)
+            dates = self._dates(endpoint, f"{tee} {fmspc.hex()} {evaluation}", spoil)
             role = "signer" if "other-root" in spoil else None
             twice = ("issueDate",) if "duplicate-keys" in spoil else ()
             common = {
@@ -158,14 +162,14 @@ class Press:
             issuer = ca
             if "wrong-subject" in spoil:
                 issuer = {"platform": "processor", "processor": "platform", "root": "platform"}[ca]
-            dates = self._dates(endpoint, spoil)
+            dates = self._dates(endpoint, ca, spoil)
             false = "other-root" in spoil
             body = intelcerts.crl(
                 issuer,
-                revoked=_revoked(ca, spoil["revoked"]) if "revoked" in spoil else (),
+                revoked=_revoked(ca, spoil),
                 this_update=dates.issued,
                 next_update=dates.until,
-                number=self._number(f"intel {issuer}", spoil),
+                number=INTEL_NUMBER,
                 sign_with=impostor.intel_key(issuer) if false else None,
             )
             if ca == "root":
@@ -214,17 +218,21 @@ class Press:
     def _now(self) -> datetime:
         return self.clock.now().replace(microsecond=0)
 
-    def _dates(self, endpoint: str, spoil: Spoil) -> Dates:
+    def _dates(self, endpoint: str, about: str, spoil: Spoil) -> Dates:
         """Documents were issued a little before they are first asked for, as a cache in front of the vendor
-        would have it: an hour, or a quarter of a short lifetime."""
+        would have it: an hour, or a quarter of a short lifetime. A later edition has a later date."""
         now, lifetime = self._now(), self.lifetime(endpoint)
-        issued = now - min(HOUR, lifetime / 4)
+        issued, last = now - min(HOUR, lifetime / 4), self._issued.get(f"{endpoint} {about}")
+        if last is not None:
+            issued = min(now, max(issued, last + timedelta(seconds=1)))
         if "stale" in spoil:
             issued = now - timedelta(seconds=_figure(spoil, "stale", "by_s")) - lifetime
         elif "not-yet" in spoil:
             issued = now + timedelta(seconds=_figure(spoil, "not-yet", "by_s"))
         elif "older" in spoil:
             issued = now - lifetime / 2
+        else:
+            self._issued[f"{endpoint} {about}"] = issued.replace(microsecond=0)
         issued = issued.replace(microsecond=0)
         return Dates(issued=issued, until=issued + lifetime)
 
@@ -251,15 +259,27 @@ def _older(spoil: Spoil, evaluation: int) -> int:
     return max(n for n in (*inteldocs.EVALUATIONS, 0) if n <= wanted) or min(inteldocs.EVALUATIONS)
 
 
-def _revoked(ca: str, settings: Settings) -> tuple[int, ...]:
+def _revoked(ca: str, spoil: Spoil) -> tuple[int, ...]:
     """Serials that a CRL of `ca` lists: a PCK CRL a machine's at every level, the root's one issuer's."""
     if ca == "root":
-        if settings.get("who") == "tcb-signer":
-            return (intelcerts.serial(intelcerts.tcb_signing_key().public_key()),)
-        which = "processor" if settings.get("who") == "processor" else "platform"
-        return (intelcerts.serial(intelcerts.ca_key(which).public_key()),)
-    seed = str(settings.get("machine", "machine-1"))
+        signer = intelcerts.tcb_signing_key().public_key()
+        whose = {"platform": intelcerts.ca_key("platform").public_key(), "tcb-signer": signer}
+        whose["processor"] = intelcerts.ca_key("processor").public_key()
+        key = _named(spoil, whose, usual="platform")
+        return () if key is None else (intelcerts.serial(key),)
+    if "revoked" not in spoil or spoil["revoked"].get("who") is not None:
+        return ()
+    seed = str(spoil["revoked"].get("machine", "machine-1"))
     return tuple(sorted(TdxMachine(seed=seed, level=level).pck_serial for level in inteldocs.SGX_SVNS))
+
+
+def _named(spoil: Spoil, issuers: Mapping[str, Issuer], *, usual: str) -> Issuer | None:
+    """The issuer that a revocation names, the usual one without a name; None when it is another CRL's."""
+    if "revoked" not in spoil:
+        return None
+    settings = spoil["revoked"]
+    who = settings.get("who", None if "machine" in settings else usual)
+    return issuers.get(str(who))
 
 
 def _certificate_dates(spoil: Spoil, now: datetime) -> tuple[datetime | None, datetime | None]:
