@@ -106,6 +106,7 @@ def compose(config: Config) -> tuple[Site, Store]:
         ),
         recorder=Recorder(
             journal=store.journal,
+            keys=keys,
             count=lambda outcome, reason: metrics.count(
                 "sealgate_decisions_total", outcome=outcome, reason=reason
             ),

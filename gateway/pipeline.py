@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway import nonces, record
+from gateway import evidence, nonces, record
 from gateway.admission import check_place, own_token, releasable
 from gateway.appraiser import Appraiser
 from gateway.attempts import Attempt, Recorder, new_id
@@ -79,7 +79,9 @@ def attest(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
     with gateway.recorder.recording(attempt):
         check_place(runtime, tenant=tenant, audiences=gateway.audiences)
         opened = _open(attempt, request.evidence)
-        verification = gateway.appraiser.verify(opened, ReportData(runtime.report_data), attempt.at)
+        verification, attempt.inputs = gateway.appraiser.verify(
+            opened, ReportData(runtime.report_data), attempt.at
+        )
         compiled = gateway.appraiser.book.of(tenant)
         judge = _judge(gateway, compiled, verification, attempt.at)
         decisions = decide_paths(compiled, tenant, request.release, judge)
@@ -109,9 +111,13 @@ def release(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
     attempt.facts |= {"appraisal": claims["jti"][:64], "paths": list(request.paths)}
     with gateway.recorder.recording(attempt):
         stored = releasable(claims, tenant=tenant, now=attempt.at, store=gateway.appraisals)
-        runtime = native.parse_runtime_data(stored.runtime_data)
-        opened = open_message(strictjson.loads(stored.evidence, "evidence", limit=native.MAX_BODY))
-        verification = gateway.appraiser.verify(opened, ReportData(runtime.report_data), attempt.at)
+        attempt.kept = evidence.again(stored)
+        submission = evidence.open_stored(gateway.keys, stored)
+        runtime = native.parse_runtime_data(submission.runtime_data)
+        opened = open_message(strictjson.loads(submission.evidence, "evidence", limit=native.MAX_BODY))
+        verification, attempt.inputs = gateway.appraiser.verify(
+            opened, ReportData(runtime.report_data), attempt.at
+        )
         compiled = gateway.appraiser.book.of(tenant)
         judge = _judge(gateway, compiled, verification, attempt.at)
         decisions = decide_paths(compiled, tenant, request.paths, judge)
@@ -171,10 +177,10 @@ def _first_replay(gateway: Gateway, tenant: str, nonce: str, now: datetime) -> b
     return gateway.nonces.consume(tenant, mark, now + NONCE_LIFETIME)
 
 
-def _open(attempt: Attempt, evidence: native.Evidence) -> Opened:
+def _open(attempt: Attempt, sent: native.Evidence) -> Opened:
     """Parsed evidence out of what was sent, which is kept as it was sent."""
-    opened = open_message(evidence)
-    attempt.evidence = record.encode(evidence)
+    opened = open_message(sent)
+    attempt.evidence = record.encode(sent)
     return opened
 
 
@@ -261,7 +267,7 @@ def _verify(
     runtime: native.RuntimeData | None,
 ) -> dict[str, Any]:
     opened = _open(attempt, request.evidence)
-    verification = gateway.appraiser.verify(opened, binding, attempt.at)
+    verification, attempt.inputs = gateway.appraiser.verify(opened, binding, attempt.at)
     compiled = gateway.appraiser.book.of(attempt.tenant)
     appraisal = gateway.appraiser.judge(verification, compiled, _named(compiled, request.policy), attempt.at)
     expires, told = _expiry(gateway, verification, attempt.at), record.of(appraisal)

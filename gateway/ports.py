@@ -113,6 +113,11 @@ class DocumentStore(Protocol):
 
     def epoch(self) -> int: ...
 
+    def versions(self, tenant: str, names: Sequence[tuple[str, str, int]]) -> Sequence[StoredDocument]:
+        """The documents of these (kind, name, version), whether or not they count today; of this tenant, and
+        baselines. What is not known is absent."""
+        ...
+
     def activate(self, document: StoredDocument) -> bool:
         """Replace the active document of the same (tenant, kind, name). False, and no change, unless
         its version is higher than that of every document of that name ever activated."""
@@ -147,6 +152,10 @@ class CollateralStore(Protocol):
         """Cheap: to see whether what `all` gave is still everything."""
         ...
 
+    def by_digests(self, digests: Sequence[str]) -> Mapping[str, bytes]:
+        """Bytes by SHA-256 (hex), also of what was superseded; unknown digests are absent."""
+        ...
+
 
 class CollateralSource(Protocol):
     def get(self, needs: Sequence[Need]) -> Mapping[str, Sequence[bytes]]:
@@ -159,11 +168,35 @@ class CollateralSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredAppraisal:
-    """One appraisal: what a token's `jti` names. Release re-evaluates it from `evidence`; the key comes
-    from `runtime_data`, never from a token.
+class SealedSubmission:
+    """What a guest sent, as it lies in the store (`gateway/evidence.py` seals and opens it).
 
-    releasable: False for everything that came through /v1/verify. record: the result as JSON.
+    digest: SHA-256 of the content, hex. held_by: the attempt whose row has the bytes; another attempt on the
+    same content names that one, and has `sealed` empty when it is written.
+    """
+
+    digest: str
+    key_id: str
+    sealed: bytes
+    held_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollateralSet:
+    """Every object that a verifier was handed. listing: "<kind> <SHA-256 in hex>" a line, in that order;
+    digest: SHA-256 of the listing, hex. Kept once, however many appraisals name it."""
+
+    digest: str
+    listing: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAppraisal:
+    """One appraisal: what a token's `jti` names. Release re-evaluates it from its submission, and takes the
+    key from there, never from a token.
+
+    releasable: False for everything that came through /v1/verify. record: the result as JSON. submission:
+    what was sent, when something vouched for it. collateral: what was handed to the verifier.
     """
 
     tenant: str
@@ -172,9 +205,9 @@ class StoredAppraisal:
     expires: datetime
     releasable: bool
     verdict: str
-    evidence: bytes
-    runtime_data: bytes
     record: bytes
+    submission: SealedSubmission | None = None
+    collateral: CollateralSet | None = None
 
 
 class AppraisalStore(Protocol):
@@ -187,6 +220,11 @@ class AppraisalStore(Protocol):
     def prune(self, before: datetime) -> int:
         """Forget appraisals of every tenant that were made before that time; how many. What the ledger says
         of them stays. A little at a time, so that nobody waits long; interrupted, it has forgotten a part."""
+        ...
+
+    def shrink(self, most: int) -> int:
+        """Forget the oldest appraisals until evidence and records have at most that many bytes; how many.
+        As `prune`: the ledger stays, and nobody waits long. For one caller at a time."""
         ...
 
 

@@ -107,9 +107,10 @@ def write_ready_file(path: Path, config: Config, token_file: Path | None) -> Non
 
 
 def tidy(config: Config, store: Store, now: datetime) -> None:
-    """Forget used challenges that have expired, and appraisals whose time is over."""
+    """Forget used challenges that have expired, and appraisals whose time is over or that are too many."""
     store.nonces.prune(now)
     store.appraisals.prune(now - timedelta(days=config.limits.appraisal_days))
+    store.appraisals.shrink(config.limits.evidence_megabytes * 2**20)
 
 
 def _keep_house(config: Config, store: Store) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.ports import StoredCollateral
@@ -24,10 +23,7 @@ _ALL = """
     SELECT kind, key, sha256, source, imported FROM collateral
     WHERE superseded IS NULL ORDER BY kind, key
 """
-_HELD_AT = """
-    SELECT kind, key, sha256, source, imported FROM collateral
-    WHERE imported <= ? AND (superseded IS NULL OR superseded > ?) ORDER BY kind, key
-"""
+_BY_DIGEST = "SELECT sha256, source FROM collateral WHERE sha256 = ? LIMIT 1"
 
 
 def _collateral(row: tuple[Any, ...]) -> StoredCollateral:
@@ -73,7 +69,8 @@ class SqliteCollateral:
         rows = self._database.query(COUNTER, (_GENERATION,))
         return int(rows[0][0]) if rows else 0
 
-    def held_at(self, moment: datetime) -> Sequence[StoredCollateral]:
-        """What `all` gave at that time, for replaying stored evidence."""
-        micros = to_micros(moment)
-        return tuple(map(_collateral, self._database.query(_HELD_AT, (micros, micros))))
+    def by_digests(self, digests: Sequence[str]) -> Mapping[str, bytes]:
+        found: dict[str, bytes] = {}
+        for digest in dict.fromkeys(digests):
+            found |= dict(self._database.query(_BY_DIGEST, (digest,)))
+        return found

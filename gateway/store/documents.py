@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gateway.ports import StoredDocument
 from gateway.store.columns import from_micros, to_micros
@@ -17,6 +18,22 @@ _ACTIVE = """
     WHERE a.tenant = '' OR a.tenant = ?
     ORDER BY d.kind, d.name
 """
+_VERSION = """
+    SELECT tenant, kind, name, version, digest, source, activated FROM document
+    WHERE tenant = ? AND kind = ? AND name = ? AND version = ?
+"""
+
+
+def _document(row: tuple[Any, ...]) -> StoredDocument:
+    return StoredDocument(
+        tenant=row[0],
+        kind=row[1],
+        name=row[2],
+        version=row[3],
+        digest=row[4],
+        source=row[5],
+        activated=from_micros(row[6]),
+    )
 
 
 class SqliteDocuments:
@@ -26,25 +43,20 @@ class SqliteDocuments:
     def active(self, tenant: str) -> tuple[int, Sequence[StoredDocument]]:
         def read(connection: Connection) -> tuple[int, Sequence[StoredDocument]]:
             rows = connection.execute(_ACTIVE, (tenant,)).fetchall()
-            documents = tuple(
-                StoredDocument(
-                    tenant=row[0],
-                    kind=row[1],
-                    name=row[2],
-                    version=row[3],
-                    digest=row[4],
-                    source=row[5],
-                    activated=from_micros(row[6]),
-                )
-                for row in rows
-            )
-            return read_counter(connection, _EPOCH) or 0, documents
+            return read_counter(connection, _EPOCH) or 0, tuple(map(_document, rows))
 
         return self._database.read(read)
 
     def epoch(self) -> int:
         rows = self._database.query(COUNTER, (_EPOCH,))
         return int(rows[0][0]) if rows else 0
+
+    def versions(self, tenant: str, names: Sequence[tuple[str, str, int]]) -> Sequence[StoredDocument]:
+        out: list[StoredDocument] = []
+        for kind, name, version in names:
+            owner = "" if kind == "baseline" else tenant
+            out += map(_document, self._database.query(_VERSION, (owner, kind, name, version)))
+        return tuple(out)
 
     def activate(self, document: StoredDocument) -> bool:
         """Raises ValueError for a baseline of one tenant, and for another kind without a tenant."""

@@ -14,8 +14,10 @@ import pytest
 
 from gateway.errors import GatewayError, GatewayReason
 from gateway.ports import (
+    CollateralSet,
     NewEntry,
     SealedSecret,
+    SealedSubmission,
     StoredAdministrator,
     StoredAppraisal,
     StoredCollateral,
@@ -257,13 +259,12 @@ def test_collateral_is_superseded_by_what_is_put_later(store: Store) -> None:
     assert store.collateral.all() == (3, (crl(9, "pck"), crl(2, minutes=5)))
 
 
-def test_what_was_held_at_a_past_time_can_be_had(store: Store) -> None:
+def test_what_was_superseded_can_be_had_by_its_digest(store: Store) -> None:
     for row in (crl(1), crl(2, minutes=5), crl(1, minutes=10)):
         store.collateral.put(row)
-    held = [store.collateral.held_at(START + timedelta(minutes=m)) for m in (-1, 0, 4, 5, 9, 10, 99)]
-    back = crl(1, minutes=10)
-    assert held == [(), (crl(1),), (crl(1),), (crl(2, minutes=5),), (crl(2, minutes=5),), (back,), (back,)]
-    assert store.collateral.all() == (3, (back,))
+    digests = [crl(number).sha256 for number in (2, 1, 2, 7)]
+    assert store.collateral.by_digests(digests) == {crl(n).sha256: crl(n).source for n in (1, 2)}
+    assert store.collateral.by_digests(()) == {}
 
 
 # --- appraisals ---
@@ -277,9 +278,9 @@ def appraisal(jti: str = "j1", tenant: str = "acme", minutes: int = 0) -> Stored
         expires=LATER,
         releasable=True,
         verdict="accepted",
-        evidence=b"\0e",
-        runtime_data=b"{}",
         record=b"{}",
+        submission=SealedSubmission(digest="5d", key_id="k", sealed=b"\0sealed", held_by=jti),
+        collateral=CollateralSet(digest="c5", listing=b"crl 00\n"),
     )
 
 
