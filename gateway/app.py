@@ -20,8 +20,9 @@ from gateway.http.routes import ROUTES
 from gateway.keys import FileKeys
 from gateway.pipeline import Gateway
 from gateway.policybook import PolicyBook
-from gateway.ports import Random
+from gateway.ports import Keys, Random
 from gateway.releasing import Releaser
+from gateway.replay.archive import Archive
 from gateway.secrets import Vault
 from gateway.store import Store, StoreKind, open_store
 from verifiers.model import AnchorSet
@@ -119,11 +120,38 @@ def compose(config: Config) -> tuple[Site, Store]:
         gateway=gateway,
         office=_office(store, clock),
         vault=vault,
+        archive=archive(store, keys),
         administrators=store.administrators,
         metrics=metrics,
         openapi=describe(ROUTES, issuer=issuer),
     )
     return site, store
+
+
+def archive(store: Store, keys: Keys) -> Archive:
+    """What replays read."""
+    return Archive(
+        appraisals=store.appraisals,
+        collateral=store.collateral,
+        documents=store.documents,
+        source=StoredCollateralSource(store.collateral),
+        keys=keys,
+    )
+
+
+def open_archive(config: Config) -> tuple[Archive, Store]:
+    """The same over a store that exists, for who looks into it from outside the gateway's processes.
+
+    Raises GatewayError: the store's and the keys' own reasons."""
+    random = OsRandom()
+    store = open_store(
+        config.database_folder / DATABASE, create=None, expect=None, clock=SystemClock(), random=random
+    )
+    try:
+        return archive(store, FileKeys.load(config.keys_folder, store.identity, random)), store
+    except BaseException:
+        store.close()
+        raise
 
 
 def _anchors(store: Store) -> AnchorSet:

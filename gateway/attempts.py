@@ -26,6 +26,7 @@ from gateway.ports import (
 )
 from gateway.refusal import Denied, PathRefusal, Why, because, of_error
 from policies.appraise import Appraisal
+from policies.model import Baseline
 from verifiers.errors import AttestationError
 from verifiers.model import Verdict
 
@@ -54,6 +55,8 @@ class Attempt:
     """Of a release: the submission that an earlier attempt keeps."""
     inputs: Inputs | None = None
     """What the verification was made from, once there is one."""
+    baselines: tuple[Baseline, ...] = ()
+    """Those that its policies were compiled with."""
     facts: dict[str, Any] = field(default_factory=dict)
     accepted: bool = False
     """Stored and in the ledger; what fails from here on is added to the ledger, and changes no record."""
@@ -143,11 +146,15 @@ class Recorder:
         releasable: bool,
     ) -> StoredAppraisal:
         about: dict[str, Any] = {"attempt": attempt.id, "kind": attempt.kind, "tenant": attempt.tenant}
-        kept, inputs = attempt.kept, attempt.inputs if attempt.evidence or attempt.kept else None
+        kept = attempt.kept
         if attempt.evidence:
             submission = Submission(attempt.evidence, attempt.runtime_data)
             kept = evidence.seal(self.keys, attempt.tenant, attempt.id, submission)
-        replay = {} if inputs is None or appraisal is None else {"replay": evidence.told(inputs, appraisal)}
+        inputs, replay = attempt.inputs, {}
+        if kept is None or appraisal is None or inputs is None:
+            inputs = None
+        else:
+            replay["replay"] = evidence.told(inputs, appraisal, kept.digest, attempt.baselines)
         return StoredAppraisal(
             tenant=attempt.tenant,
             jti=attempt.id,

@@ -18,6 +18,7 @@ from gateway.encoding import fields
 from gateway.errors import GatewayError, GatewayReason
 from gateway.ports import CollateralSet, Keys, SealedSubmission, StoredAppraisal
 from policies.appraise import Appraisal
+from policies.model import Baseline
 from verifiers.codec import b64
 from verifiers.model import AnchorSet, Binding, ReportData
 
@@ -142,11 +143,16 @@ def _bound_to(tenant: str, jti: str, digest: str) -> bytes:
 # --- in the record -------------------------------------------------------------------------------------
 
 
-def told(inputs: Inputs, appraisal: Appraisal) -> dict[str, Any]:
-    """The record's `replay`: how the verdict beside it was come to. `replay.py` reads it."""
+def told(inputs: Inputs, appraisal: Appraisal, digest: str, baselines: Sequence[Baseline]) -> dict[str, Any]:
+    """The record's `replay`: how the verdict beside it was come to. `gateway/replay/bundle.py` reads it.
+
+    digest: of the submission. baselines: all that were compiled with the policy, in their order; those about
+    other machines have no say, but the policy may ask that they are there.
+    """
     binding = inputs.binding
     return {
         "verifier": build.identity(),
+        "submission": digest,
         "anchors": inputs.anchors.value,
         "binding": {"report_data": b64.encode_url(binding.expected)}
         if isinstance(binding, ReportData)
@@ -154,4 +160,5 @@ def told(inputs: Inputs, appraisal: Appraisal) -> dict[str, Any]:
         "collateral": inputs.held.digest,
         "profile": appraisal.profile.value,
         "required": sorted(appraisal.required),
+        "baselines": [{"name": f"{b.name}@{b.version}", "digest": b.digest} for b in baselines],
     }

@@ -82,7 +82,7 @@ def attest(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
         verification, attempt.inputs = gateway.appraiser.verify(
             opened, ReportData(runtime.report_data), attempt.at
         )
-        compiled = gateway.appraiser.book.of(tenant)
+        compiled = _compiled(gateway, attempt)
         judge = _judge(gateway, compiled, verification, attempt.at)
         decisions = decide_paths(compiled, tenant, request.release, judge)
         appraisal = _leading(decisions, compiled, request, judge)
@@ -118,7 +118,7 @@ def release(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
         verification, attempt.inputs = gateway.appraiser.verify(
             opened, ReportData(runtime.report_data), attempt.at
         )
-        compiled = gateway.appraiser.book.of(tenant)
+        compiled = _compiled(gateway, attempt)
         judge = _judge(gateway, compiled, verification, attempt.at)
         decisions = decide_paths(compiled, tenant, request.paths, judge)
         if not any(decision.grant for decision in decisions):
@@ -182,6 +182,13 @@ def _open(attempt: Attempt, sent: native.Evidence) -> Opened:
     opened = open_message(sent)
     attempt.evidence = record.encode(sent)
     return opened
+
+
+def _compiled(gateway: Gateway, attempt: Attempt) -> Compiled:
+    """What is active for the attempt's tenant now, and noted for a replay."""
+    compiled = gateway.appraiser.book.of(attempt.tenant)
+    attempt.baselines = compiled.platform.baselines
+    return compiled
 
 
 def _judge(
@@ -268,7 +275,7 @@ def _verify(
 ) -> dict[str, Any]:
     opened = _open(attempt, request.evidence)
     verification, attempt.inputs = gateway.appraiser.verify(opened, binding, attempt.at)
-    compiled = gateway.appraiser.book.of(attempt.tenant)
+    compiled = _compiled(gateway, attempt)
     appraisal = gateway.appraiser.judge(verification, compiled, _named(compiled, request.policy), attempt.at)
     expires, told = _expiry(gateway, verification, attempt.at), record.of(appraisal)
     if runtime is not None and appraisal.verdict is Verdict.ACCEPTED:

@@ -97,6 +97,15 @@ def attempt(site: Site, call: Call) -> Reply:
     return json_reply(json.loads(found.record))
 
 
+def evidence(site: Site, call: Call) -> Reply:
+    """A replay bundle. ?collateral=now: with what would be handed over today, too."""
+    wanted = call.query.get("collateral", "")
+    if wanted not in ("", "now"):
+        raise refuse("collateral", expected="now", found=repr(wanted[:40]))
+    raw = site.archive.bundle(call.tenant, call.params["id"], with_now=wanted == "now")
+    return Reply(status=200, body=raw)
+
+
 def ledger(site: Site, call: Call) -> Reply:
     """The tenant's last entries, oldest first. ?scope=gateway: what concerns no tenant."""
     if call.query.get("scope") == "gateway":

@@ -13,6 +13,7 @@ from gateway.http.message import TEXT, Call, Reply, json_reply
 from gateway.http.metrics import Metrics
 from gateway.pipeline import Gateway
 from gateway.ports import DEFAULT_TENANT, AdministratorStore, LedgerUnavailable
+from gateway.replay.archive import Archive
 from gateway.secrets import Vault
 from policies.errors import PolicyError
 
@@ -25,6 +26,7 @@ class Site:
     gateway: Gateway
     office: Office
     vault: Vault
+    archive: Archive
     administrators: AdministratorStore
     metrics: Metrics
     openapi: bytes

@@ -94,5 +94,7 @@ ROUTES: tuple[Route, ...] = (
     _admin("GET", "/v1/admin/collateral", admin.list_collateral, "What collateral is held."),
     _admin("GET", "/v1/admin/attempts", admin.attempts, "Recent attempts with every finding."),
     _admin("GET", "/v1/admin/attempts/<id>", admin.attempt, "One attempt."),
+    _admin("GET", "/v1/admin/attempts/<id>/evidence", admin.evidence,
+           "Everything that it was decided on, as a replay bundle."),
     _admin("GET", "/v1/admin/ledger", admin.ledger, "The last ledger entries."),
 )  # fmt: skip

@@ -197,6 +197,24 @@ def test_the_ledger_is_whole_and_a_change_shows(provided: Server, tmp_path: Path
     assert b"BROKEN" in done.stdout
 
 
+def test_an_attempt_is_judged_again_by_asking_the_gateway_or_from_a_file(
+    provided: Server, tmp_path: Path
+) -> None:
+    provided.guest(SNP).get([PATH])
+    (attempt, *_) = parsed(provided, "admin", "attempts", "--last", "1")
+    found = parsed(provided, "verify", "--replay", attempt["attempt"])
+    assert (found["identical"], found["verdict"]) == (True, {"was": "accepted", "is": "accepted"})
+    file = tmp_path / "bundle.json"
+    good(provided, "admin", "evidence", attempt["attempt"], str(file), "--with-collateral", "now")
+    assert file.stat().st_mode & 0o777 == 0o600
+    for options in ((), ("--with-collateral", "now")):
+        assert good(provided, "verify", "--replay", str(file), *options).startswith(b"SIMULATED ")
+    elsewhere = run(provided, "admin", "evidence", attempt["attempt"], str(tmp_path / "no" / "file"))
+    assert (elsewhere.returncode, elsewhere.stderr.count(b"\n")) == (2, 1)
+    nobody = run(provided, "verify", "--replay", "0000-0000-0000-0000")
+    assert (nobody.returncode, nobody.stderr.count(b"\n")) == (1, 1)
+
+
 def test_doctor_says_what_is_missing(provided: Server) -> None:
     good(provided, "secret", "put", "orphan", "-", given=b"x")
     said = good(provided, "admin", "doctor").decode()
