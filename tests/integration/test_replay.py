@@ -20,6 +20,7 @@ from gateway.replay import again, bundle
 from gateway.replay.again import Differences
 from gateway.replay.bundle import Bundle
 from gateway.simulator import inteldocs
+from gateway.simulator.amd import SnpMachine
 from tests.e2e.support import (
     NOW,
     PATH,
@@ -150,6 +151,14 @@ def test_undecided_is_replayed_as_undecided(site: Site) -> None:
     kept = parsed(bundled(site, attempted(site, tdx_machine(fmspc=bytes.fromhex("5EA16A7E0001")))))
     found = replayed(kept)
     assert (found.identical, found.verdict) == (True, ("undecided", "undecided"))
+
+
+def test_what_the_gateway_required_is_required_again(site: Site) -> None:
+    """No CRL of that product is held: nobody would have to ask for one, but a gateway does."""
+    kept = parsed(bundled(site, attempted(site, SnpMachine(product="Milan", at=NOW))))
+    outcomes = {check["id"]: check["outcome"] for check in kept.record["checks"]}
+    assert outcomes["snp.revocation"] == "unknown"
+    assert replayed(kept).identical
 
 
 def test_a_refused_release_is_replayed_from_what_the_attestation_kept(site: Site) -> None:
