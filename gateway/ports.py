@@ -72,8 +72,9 @@ class SecretStore(Protocol):
         """1 for a new path; versions are never reused, also not after `remove`."""
         ...
 
-    def put(self, secret: SealedSecret) -> bool:
-        """Durable when it returns True; False when that version exists already (retry with the next)."""
+    def put(self, secret: SealedSecret, entry: NewEntry) -> bool:
+        """Keep the secret and enter it into the ledger, in one durable step. False, and neither, when that
+        version exists already (retry with the next)."""
         ...
 
     def latest(self, tenant: str, path: str) -> SealedSecret | None: ...
@@ -82,8 +83,9 @@ class SecretStore(Protocol):
         """The newest version of every path, by path."""
         ...
 
-    def remove(self, tenant: str, path: str) -> bool:
-        """Forget every version; False when there was none."""
+    def remove(self, tenant: str, path: str, version: int, entry: NewEntry) -> bool:
+        """Forget every version and say so in the ledger, in one durable step. False, and neither, unless
+        `version` is the newest (look again)."""
         ...
 
 
@@ -111,19 +113,38 @@ class DocumentStore(Protocol):
         change, so that compiled policies can be cached by (tenant, epoch)."""
         ...
 
-    def epoch(self) -> int: ...
-
     def versions(self, tenant: str, names: Sequence[tuple[str, str, int]]) -> Sequence[StoredDocument]:
         """The documents of these (kind, name, version), whether or not they count today; of this tenant, and
         baselines. What is not known is absent."""
         ...
 
-    def activate(self, document: StoredDocument) -> bool:
-        """Replace the active document of the same (tenant, kind, name). False, and no change, unless
-        its version is higher than that of every document of that name ever activated."""
+    def everything(self) -> tuple[int, Sequence[StoredDocument]]:
+        """(epoch, active documents of all tenants, baselines included)."""
         ...
 
-    def retire(self, tenant: str, kind: str, name: str) -> bool: ...
+    def tenants(self) -> tuple[int, frozenset[str]]:
+        """(epoch, tenants that have active documents of their own)."""
+        ...
+
+    def epoch(self) -> int: ...
+
+    def change(
+        self,
+        epoch: int,
+        entries: Sequence[NewEntry],
+        *,
+        activate: Sequence[StoredDocument] = (),
+        retire: Sequence[tuple[str, str, str]] = (),
+    ) -> bool:
+        """Activate documents, each in place of the active one of the same (tenant, kind, name), retire
+        others by that triple, and enter it all into the ledger: one durable step, of which others see all or
+        nothing. The epoch grows.
+
+        False, and no change, when the epoch is not `epoch` any more: what was judged is not what is active.
+        Raises GatewayError(STORE_CONFLICT), and no change, for a version that is not higher than every one of
+        that name ever activated, and for the retirement of what is not active.
+        """
+        ...
 
 
 # --- collateral --------------------------------------------------------------------------------
@@ -305,8 +326,9 @@ class StoredAdministrator:
 
 
 class AdministratorStore(Protocol):
-    def add(self, administrator: StoredAdministrator) -> bool:
-        """Durable when it returns True; False when that id exists already."""
+    def add(self, administrator: StoredAdministrator, entry: NewEntry) -> bool:
+        """Keep somebody new and enter it into the ledger, in one durable step. False, and neither, when that
+        id exists already."""
         ...
 
     def get(self, administrator_id: str) -> StoredAdministrator | None: ...
@@ -315,8 +337,10 @@ class AdministratorStore(Protocol):
         """All, revoked ones included, oldest first."""
         ...
 
-    def revoke(self, administrator_id: str, at: datetime) -> bool:
-        """False when there is none that still counts."""
+    def revoke(self, administrator_id: str, at: datetime, entry: NewEntry) -> bool:
+        """Let somebody count no more and enter it into the ledger, in one durable step. False, and neither,
+        when there is none of that id that still counts. Raises GatewayError(STORE_CONFLICT), and neither,
+        for the last one of the whole gateway: there must be a successor first."""
         ...
 
 

@@ -35,9 +35,7 @@ def create(site: Site) -> Flask:
     """The WSGI application of one worker."""
     app = Flask("sealgate", static_folder=None)
     app.url_map.merge_slashes = False
-    fixed = dict(_HEADERS, **{"Sealgate-Mode": site.mode})
-    if site.config.tls.enabled:
-        fixed["Strict-Transport-Security"] = "max-age=31536000"
+    fixed = fixed_headers(site)
     for route in ROUTES:
         for path in paths_of(route):
             app.add_url_rule(
@@ -56,6 +54,14 @@ def create(site: Site) -> Flask:
 
     app.register_error_handler(Exception, failed)
     return app
+
+
+def fixed_headers(site: Site) -> dict[str, str]:
+    """What every reply carries."""
+    fixed = dict(_HEADERS, **{"Sealgate-Mode": site.mode})
+    if site.config.tls.enabled:
+        fixed["Strict-Transport-Security"] = "max-age=31536000"
+    return fixed
 
 
 def body_limits(app: Flask) -> Callable[[str, str], int]:

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,8 @@ def test_a_token_is_a_handle_for_a_later_release(server: Server) -> None:
 
 def test_the_token_verifies_offline_and_says_simulated(server: Server) -> None:
     jwks = server.anonymous.get("/.well-known/jwks.json")
-    claims = offline.verify(token_of(server), jwks, issuer=server.issuer, audience=server.issuer, now=NOW)
+    token, now = token_of(server), datetime.now(UTC)
+    claims = offline.verify(token, jwks, issuer=server.issuer, audience=server.issuer, now=now)
     module = claims["submods"]["cpu0"]
     assert claims["iss"] == "https://development.sealgate.invalid"
     assert module["sealgate"]["simulated"] is True

@@ -208,6 +208,28 @@ def test_a_path_without_a_secret_is_refused_beside_one_with(site: Site) -> None:
     assert outcomes(site) == [(OTHER, "release.secret-absent"), (PATH, "released")]
 
 
+def test_a_secret_that_is_not_there_is_in_ledger_and_record(site: Site) -> None:
+    """The guest was told an attempt: whoever looks it up must find why."""
+    token = pipeline.attest(site.gateway, "default", attest_body(site))["ear"]
+    secrets.remove(site.vault, "default", PATH, by="test")
+    for ask, body, what in (
+        (pipeline.release, release_body(token), "release.refused"),
+        (pipeline.attest, attest_body(site), "attest.failed"),
+    ):
+        with pytest.raises(Denied) as caught:
+            ask(site.gateway, "default", body)
+        assert caught.value.why.reason == "release.secret-absent"
+        entry = site.office.ledger.tail("default", 1)[0]
+        assert (entry["kind"], entry["body"]["attempt"]) == (what, caught.value.attempt)
+        told = {"path": PATH, "reason": "release.secret-absent", "where": "secret"}
+        assert entry["body"]["refusals"] == [told]
+        row = site.gateway.appraisals.get("default", caught.value.attempt)
+        assert row is not None
+        if what == "release.refused":
+            assert json.loads(row.record)["refusals"] == [told]
+            assert not row.releasable
+
+
 def test_a_path_that_fails_takes_the_others_with_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first one was wrapped already when the second one failed: it stays here, and the ledger says so."""
     secrets.put(site.vault, "default", OTHER, SECRET, by="test")
@@ -560,7 +582,8 @@ def test_a_document_that_no_longer_compiles_is_our_fault_and_releases_nothing(
     def broken(*_: object) -> Any:
         return policybook.read(b"sealgate: nonsense/1\n", "stored.yaml")
 
-    monkeypatch.setattr(policybook, "from_store", broken)
+    monkeypatch.setattr(policybook.Sources, "documents", broken)
+    site.office.documents.change(site.office.documents.epoch(), ())
     with pytest.raises(Denied) as caught:
         pipeline.attest(site.gateway, "default", attest_body(site))
     told = problem_of(caught.value)
