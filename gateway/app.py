@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from gateway import admins
 from gateway.adapters import OsRandom, SystemClock
@@ -12,7 +13,10 @@ from gateway.administration import Office, activate_shipped
 from gateway.appraiser import Appraiser
 from gateway.attempts import Recorder
 from gateway.caches import LruChains
-from gateway.collateral import StoredCollateralSource
+from gateway.collateral import assembly
+from gateway.collateral.engine import Engine
+from gateway.collateral.importing import Importer, revet
+from gateway.collateral.source import HeldSource
 from gateway.config import Config
 from gateway.http.handlers import Site
 from gateway.http.metrics import Metrics
@@ -21,7 +25,7 @@ from gateway.http.routes import ROUTES
 from gateway.keys import FileKeys
 from gateway.pipeline import Gateway
 from gateway.policybook import PolicyBook
-from gateway.ports import Keys, Random
+from gateway.ports import Clock, Keys, Random
 from gateway.releasing import Releaser
 from gateway.replay.archive import Archive
 from gateway.secrets import Vault
@@ -29,6 +33,7 @@ from gateway.store import Store, StoreKind, open_store
 from verifiers.model import AnchorSet
 
 DATABASE = "sealgate.db"
+log = logging.getLogger("sealgate.app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,11 @@ def prepare(
         _prepare_keys(config, store, random)
         credential = None
         if not store.administrators.list():
-            activate_shipped(_office(store, clock), by="setup")
+            activate_shipped(_office(config, store, clock), by="setup")
             credential = admins.create(
                 "", store=store.administrators, clock=clock, random=random, by="setup", deliver=deliver
             )
+        _vet_what_is_held(config, store, clock.now())
         return Prepared(store, created, credential)
     except BaseException:
         store.close()
@@ -107,7 +113,7 @@ def compose(config: Config) -> tuple[Site, Store]:
     keys = FileKeys.load(config.keys_folder, store.identity, random)
     metrics = Metrics()
     vault = Vault(store=store.secrets, keys=keys, clock=clock)
-    office = _office(store, clock)
+    office = _office(config, store, clock)
     issuer = config.issuer_name
     gateway = Gateway(
         issuer=issuer,
@@ -120,7 +126,7 @@ def compose(config: Config) -> tuple[Site, Store]:
         nonces=store.nonces,
         appraisals=store.appraisals,
         appraiser=Appraiser(
-            source=StoredCollateralSource(store.collateral),
+            source=_source(config, store),
             book=PolicyBook(store.documents, office.sources),
             anchors=_anchors(store),
             cache=LruChains(config.limits.chains),
@@ -140,7 +146,7 @@ def compose(config: Config) -> tuple[Site, Store]:
         gateway=gateway,
         office=office,
         vault=vault,
-        archive=archive(store, keys),
+        archive=archive(config, store, keys, clock),
         administrators=store.administrators,
         metrics=metrics,
         openapi=describe(ROUTES, issuer=issuer),
@@ -148,14 +154,24 @@ def compose(config: Config) -> tuple[Site, Store]:
     return site, store
 
 
-def archive(store: Store, keys: Keys) -> Archive:
+def archive(config: Config, store: Store, keys: Keys, clock: Clock) -> Archive:
     """What replays read."""
     return Archive(
         appraisals=store.appraisals,
         collateral=store.collateral,
         documents=store.documents,
-        source=StoredCollateralSource(store.collateral),
+        source=_source(config, store),
         keys=keys,
+        clock=clock,
+    )
+
+
+def _source(config: Config, store: Store) -> HeldSource:
+    return HeldSource(
+        store.collateral,
+        ages=config.collateral.ages(),
+        channel=config.collateral.channel,
+        wanting=assembly.wanting(config.collateral, store.chores, development=store.development),
     )
 
 
@@ -163,12 +179,13 @@ def open_archive(config: Config) -> tuple[Archive, Store]:
     """The same over a store that exists, for who looks into it from outside the gateway's processes.
 
     Raises GatewayError: the store's and the keys' own reasons."""
-    random = OsRandom()
+    clock, random = SystemClock(), OsRandom()
     store = open_store(
-        config.database_folder / DATABASE, create=None, expect=None, clock=SystemClock(), random=random
+        config.database_folder / DATABASE, create=None, expect=None, clock=clock, random=random
     )
     try:
-        return archive(store, FileKeys.load(config.keys_folder, store.identity, random)), store
+        keys = FileKeys.load(config.keys_folder, store.identity, random)
+        return archive(config, store, keys, clock), store
     except BaseException:
         store.close()
         raise
@@ -183,5 +200,40 @@ def _kind(config: Config) -> StoreKind:
     return StoreKind.DEVELOPMENT if config.development else StoreKind.PRODUCTION
 
 
-def _office(store: Store, clock: SystemClock) -> Office:
-    return Office(documents=store.documents, collateral=store.collateral, ledger=store.ledger, clock=clock)
+def _office(config: Config, store: Store, clock: SystemClock) -> Office:
+    return Office(
+        documents=store.documents, importer=_importer(config, store), ledger=store.ledger, clock=clock
+    )
+
+
+def _importer(config: Config, store: Store) -> Importer:
+    return Importer(
+        store=store.collateral,
+        ledger=store.ledger,
+        anchors=_anchors(store),
+        ages=config.collateral.ages(),
+        channel=config.collateral.channel,
+    )
+
+
+def engine(config: Config, store: Store) -> Engine | None:
+    """What fetches collateral in the background; None when nobody is to be asked."""
+    return assembly.engine(
+        config.collateral,
+        store=store.collateral,
+        chores=store.chores,
+        ledger=store.ledger,
+        clock=SystemClock(),
+        anchors=_anchors(store),
+        development=store.development,
+        owner=OsRandom().bytes(8).hex(),
+    )
+
+
+def _vet_what_is_held(config: Config, store: Store, now: datetime) -> None:
+    """Collateral from before there was vetting: what is genuine and current is held from now on."""
+    left = store.collateral.unvetted()
+    for digest, problem in revet(_importer(config, store), left, now).items():
+        if problem:
+            log.warning("collateral %s of an older version is not held any more: %s", digest[:12], problem)
+        store.collateral.forget_unvetted(digest, now)

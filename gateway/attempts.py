@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway import evidence, record
+from gateway.appraiser import Errand
 from gateway.errors import GatewayError, GatewayReason
 from gateway.evidence import Inputs, Submission
 from gateway.ledger.entry import MAX_BODY, canonical
@@ -43,7 +44,8 @@ def new_id(random: Random) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Attempt:
-    """kind: "attest", "release" or "verify". facts: what is known so far, for the record and the ledger."""
+    """kind: "attest", "release" or "verify". facts: what is known so far, for the record and the ledger.
+    errand: for whom, and when it is worth coming again."""
 
     id: str
     tenant: str
@@ -58,6 +60,7 @@ class Attempt:
     baselines: tuple[Baseline, ...] = ()
     """Those that its policies were compiled with."""
     facts: dict[str, Any] = field(default_factory=dict)
+    errand: Errand = field(default_factory=lambda: Errand(client=""))
     accepted: bool = False
     """Stored and in the ledger; what fails from here on is added to the ledger, and changes no record."""
 
@@ -133,7 +136,8 @@ class Recorder:
             row = self._row(attempt, told, attempt.at, appraisal, verdict=why.verdict, releasable=False)
             self.journal.commit((self._entry(attempt, "refused", appraisal),), row)
         self.count(str(why.verdict), why.reason)
-        return Denied(why, attempt=attempt.id, refusals=tuple(refusals))
+        again = attempt.errand.retry_after if why.verdict is Verdict.UNDECIDED else None
+        return Denied(why, attempt=attempt.id, refusals=tuple(refusals), retry_after=again)
 
     def _row(
         self,

@@ -9,14 +9,15 @@ verdict relied on: a certificate that was left aside is part of why another one 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway import build
+from gateway.collateral.slots import CERTIFICATE, CRL, QE_IDENTITY, TCB_INFO
 from gateway.encoding import fields
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import CollateralSet, Keys, SealedSubmission, StoredAppraisal
+from gateway.ports import CollateralSet, Keys, SealedSubmission, StoredAppraisal, Supplied
 from policies.appraise import Appraisal
 from policies.model import Baseline
 from verifiers.codec import b64
@@ -50,19 +51,29 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What a verification was made from, besides evidence and time. held: what our own sources gave."""
+    """What a verification was made from, besides evidence and time. held: what our own sources gave;
+    withheld: a line for each thing that they held back."""
 
     anchors: AnchorSet
     binding: Binding
     held: CollateralSet
+    withheld: tuple[str, ...] = ()
 
 
-def set_of(held: Mapping[str, Sequence[bytes]]) -> CollateralSet:
+def pieces_of(held: Supplied) -> tuple[tuple[str, bytes], ...]:
+    """(kind, bytes) of everything that was handed over, in the order of its digests."""
+    return (
+        *((CERTIFICATE, raw) for raw in held.certificates),
+        *((CRL, raw) for raw in held.crls),
+        *((TCB_INFO, raw) for raw in held.tcb_infos),
+        *((QE_IDENTITY, raw) for raw in held.qe_identities),
+    )
+
+
+def set_of(held: Supplied) -> CollateralSet:
     """The set of objects that were handed over, by kind, in the order in which the verifier saw them."""
-    listed = [
-        f"{kind} {hashlib.sha256(raw).hexdigest()}\n".encode() for kind, raws in held.items() for raw in raws
-    ]
-    listing = b"".join(listed)
+    pieces = zip(pieces_of(held), held.digests, strict=True)
+    listing = "".join(f"{kind} {digest}\n" for (kind, _), digest in pieces).encode()
     return CollateralSet(digest=hashlib.sha256(listing).hexdigest(), listing=listing)
 
 
@@ -158,6 +169,7 @@ def told(inputs: Inputs, appraisal: Appraisal, digest: str, baselines: Sequence[
         if isinstance(binding, ReportData)
         else {"unbound": binding.why},
         "collateral": inputs.held.digest,
+        "withheld": list(inputs.withheld),
         "profile": appraisal.profile.value,
         "required": sorted(appraisal.required),
         "baselines": [{"name": f"{b.name}@{b.version}", "digest": b.digest} for b in baselines],

@@ -28,7 +28,7 @@ from typing import Any
 
 from gateway import evidence, nonces, record
 from gateway.admission import check_place, own_token, releasable
-from gateway.appraiser import Appraiser
+from gateway.appraiser import Appraiser, Errand
 from gateway.attempts import Attempt, Recorder, new_id
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import Compiled
@@ -71,16 +71,16 @@ def challenge(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
     return {"nonce": nonce, "expires_in": int(NONCE_LIFETIME.total_seconds())}
 
 
-def attest(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
+def attest(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict[str, Any]:
     """POST /v1/attest: an EAR for accepted evidence, with the secrets asked for. Raises Denied."""
     request = native.parse_attest(body)
     runtime = native.parse_runtime_data(request.runtime_data)
-    attempt = _begin(gateway, tenant, "attest", runtime)
+    attempt = _begin(gateway, tenant, "attest", runtime, client)
     with gateway.recorder.recording(attempt):
         check_place(runtime, tenant=tenant, audiences=gateway.audiences)
         opened = _open(attempt, request.evidence)
         verification, attempt.inputs = gateway.appraiser.verify(
-            opened, ReportData(runtime.report_data), attempt.at
+            opened, ReportData(runtime.report_data), attempt.at, attempt.errand
         )
         compiled = _compiled(gateway, attempt)
         judge = _judge(gateway, compiled, verification, attempt.at)
@@ -97,10 +97,10 @@ def attest(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
         return {"attempt": attempt.id, "ear": token} | _release(gateway, attempt, runtime, plan, receipts)
 
 
-def release(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
+def release(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict[str, Any]:
     """POST /v1/release: secrets for an EAR of ours, decided anew. Raises Denied."""
     request = native.parse_release(body)
-    attempt = _new(gateway, tenant, "release")
+    attempt = _new(gateway, tenant, "release", client)
     try:
         claims = own_token(
             request.ear, keys=gateway.keys, issuer=gateway.issuer, tenant=tenant, now=attempt.at
@@ -116,7 +116,7 @@ def release(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
         runtime = native.parse_runtime_data(submission.runtime_data)
         opened = open_message(strictjson.loads(submission.evidence, "evidence", limit=native.MAX_BODY))
         verification, attempt.inputs = gateway.appraiser.verify(
-            opened, ReportData(runtime.report_data), attempt.at
+            opened, ReportData(runtime.report_data), attempt.at, attempt.errand
         )
         compiled = _compiled(gateway, attempt)
         judge = _judge(gateway, compiled, verification, attempt.at)
@@ -128,7 +128,7 @@ def release(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
         return {"attempt": attempt.id} | _release(gateway, attempt, runtime, plan, receipts)
 
 
-def verify(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
+def verify(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict[str, Any]:
     """POST /v1/verify: what a relying party may know. Never releases, whatever the verdict.
 
     With our own challenge the attempt is recorded; without one nothing is stored, for anybody may ask.
@@ -138,10 +138,10 @@ def verify(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
         binding: Binding = Unbound("the relying party gave no report data")
         if request.report_data is not None:
             binding = ReportData(request.report_data)
-        attempt = _new(gateway, tenant, "verify")
+        attempt = _new(gateway, tenant, "verify", client)
         return _verify(gateway, attempt, request, binding, None)
     runtime = native.parse_runtime_data(request.runtime_data)
-    attempt = _begin(gateway, tenant, "verify", runtime)
+    attempt = _begin(gateway, tenant, "verify", runtime, client)
     with gateway.recorder.recording(attempt):
         check_place(runtime, tenant=tenant, audiences=gateway.audiences)
         return _verify(gateway, attempt, request, ReportData(runtime.report_data), runtime)
@@ -150,14 +150,16 @@ def verify(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
 # --- the stages ----------------------------------------------------------------------------------------
 
 
-def _new(gateway: Gateway, tenant: str, kind: str) -> Attempt:
-    return Attempt(id=new_id(gateway.random), tenant=tenant, kind=kind, at=gateway.clock.now())
+def _new(gateway: Gateway, tenant: str, kind: str, client: str) -> Attempt:
+    """client: the address that asks, for the budget of machines never seen before."""
+    errand = Errand(client=f"{tenant} {client}")
+    return Attempt(id=new_id(gateway.random), tenant=tenant, kind=kind, at=gateway.clock.now(), errand=errand)
 
 
-def _begin(gateway: Gateway, tenant: str, kind: str, runtime: native.RuntimeData) -> Attempt:
+def _begin(gateway: Gateway, tenant: str, kind: str, runtime: native.RuntimeData, client: str) -> Attempt:
     """Use up the challenge. What carries none of ours is counted. The first replay of a used one is an
     attempt, and recorded; all further ones are counted too, so that nobody fills the ledger with them."""
-    attempt = _new(gateway, tenant, kind)
+    attempt = _new(gateway, tenant, kind, client)
     attempt.runtime_data = runtime.raw
     attempt.facts["jkt"] = runtime.key.thumbprint
     try:
@@ -274,7 +276,7 @@ def _verify(
     runtime: native.RuntimeData | None,
 ) -> dict[str, Any]:
     opened = _open(attempt, request.evidence)
-    verification, attempt.inputs = gateway.appraiser.verify(opened, binding, attempt.at)
+    verification, attempt.inputs = gateway.appraiser.verify(opened, binding, attempt.at, attempt.errand)
     compiled = _compiled(gateway, attempt)
     appraisal = gateway.appraiser.judge(verification, compiled, _named(compiled, request.policy), attempt.at)
     expires, told = _expiry(gateway, verification, attempt.at), record.of(appraisal)
@@ -284,7 +286,9 @@ def _verify(
         gateway.recorder.refuse(attempt, of_appraisal(appraisal), appraisal)
     nonce = b64.encode_url(binding.expected) if isinstance(binding, ReportData) else None
     token = _token(gateway, attempt, appraisal, told, expires, runtime, ear.BACKGROUND, nonce)
-    return {"attempt": attempt.id, "ear": token} | record.public(told)
+    reply = {"attempt": attempt.id, "ear": token} | record.public(told)
+    undecided = appraisal.verdict is Verdict.UNDECIDED and attempt.errand.retry_after is not None
+    return reply | ({"retry_after": attempt.errand.retry_after} if undecided else {})
 
 
 def _expiry(gateway: Gateway, verification: Verification, now: datetime) -> datetime:

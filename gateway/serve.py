@@ -25,6 +25,7 @@ from granian.server import Server
 
 from gateway import app, files
 from gateway.adapters import SystemClock
+from gateway.collateral import refresher
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.http import app as web
@@ -83,9 +84,17 @@ def serve(config: Config, store: Store, *, ready: Callable[[], None]) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_SECONDS,
     )
-    for job in (partial(_announce, config, ready), partial(_keep_house, config, store)):
+    stop = threading.Event()
+    jobs = [partial(_announce, config, ready), partial(_keep_house, config, store)]
+    engine = app.engine(config, store)
+    if engine is not None:
+        jobs += [partial(refresher.keep_fresh, engine, vendor.name, stop) for vendor in engine.vendors]
+    for job in jobs:
         server.on_startup(threading.Thread(target=job, daemon=True).start)
-    server.serve(target_loader=partial(load_application, config), wrap_loader=False)
+    try:
+        server.serve(target_loader=partial(load_application, config), wrap_loader=False)
+    finally:
+        stop.set()
 
 
 @contextlib.contextmanager
@@ -115,10 +124,13 @@ def write_ready_file(path: Path, config: Config, token_file: Path | None) -> Non
 
 
 def tidy(config: Config, store: Store, now: datetime) -> None:
-    """Forget used challenges that have expired, and appraisals whose time is over or that are too many."""
+    """Forget used challenges that have expired, appraisals whose time is over or that are too many, and then
+    the collateral that only they referred to."""
     store.nonces.prune(now)
     store.appraisals.prune(now - timedelta(days=config.limits.appraisal_days))
     store.appraisals.shrink(config.limits.evidence_megabytes * 2**20)
+    store.collateral.prune(now)
+    store.chores.tidy(now)
 
 
 def _keep_house(config: Config, store: Store) -> None:

@@ -19,7 +19,7 @@ from gateway.cli.errors import InputError, one_line, reading
 from gateway.cli.page import MARK, Line, Page
 from gateway.cli.remote import read_input
 from gateway.client import Client
-from gateway.collateral import CERTIFICATE, CRL, QE_IDENTITY, TCB_INFO
+from gateway.collateral.slots import CERTIFICATE, CRL, QE_IDENTITY, TCB_INFO
 from gateway.config import Config, default_data
 from gateway.errors import GatewayError
 from gateway.ports import DEFAULT_TENANT

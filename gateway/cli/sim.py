@@ -131,7 +131,8 @@ def tdx(
     """A TDX quote with the collateral that Intel's PCS would serve for it.
 
     --set takes every field of the TD report and of the header (td_attributes, mr_td, rtmr3 …), and level
-    (UpToDate, OutOfDate, Revoked) for the platform, whose certificate then says so too.
+    (Next, UpToDate, OutOfDate, Revoked) for the platform, whose certificate then says so too. Next is what
+    the coming TCB recovery asks for.
 
     \b
     A debug TD on a platform whose firmware is out of date:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from gateway import administration, admins, secrets
+from gateway.collateral import importing, status
 from gateway.errors import GatewayError, GatewayReason
 from gateway.http.handlers import Site, limit_of
 from gateway.http.message import Call, Reply, json_reply
@@ -77,12 +78,14 @@ def retire_policy(site: Site, call: Call) -> Reply:
 def import_collateral(site: Site, call: Call) -> Reply:
     _require_wide(call, "collateral")
     name = call.query.get("name", "body")[:200]
-    made = administration.import_collateral(site.office, call.body, name, by=_who(call))
-    return json_reply({"imported": made})
+    now = site.office.clock.now()
+    made = importing.import_file(site.office.importer, call.body, name, by=_who(call), now=now)
+    return json_reply({"imported": [status.placed_json(each) for each in made]})
 
 
 def list_collateral(site: Site, call: Call) -> Reply:
-    return json_reply({"collateral": administration.held_collateral(site.office)})
+    held = site.office.importer.store.held()
+    return json_reply({"collateral": [status.held_json(each) for each in held]})
 
 
 def list_administrators(site: Site, call: Call) -> Reply:

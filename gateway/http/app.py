@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -107,7 +108,19 @@ def _call(site: Site, route: Route, received: Request, params: dict[str, str]) -
         query={name: received.args[name] for name in received.args},
         who=None if who is None else who.id,
         wide=who is not None and who.tenant == "",
+        peer=_network(received.remote_addr),
     )
+
+
+def _network(address: str | None) -> str:
+    """One IPv4 address, or the /64 that one subscriber has of IPv6."""
+    try:
+        found = ipaddress.ip_address((address or "").strip("[]"))
+    except ValueError:
+        return ""
+    if found.version == 4:
+        return str(found)
+    return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
 
 
 def _administrator(site: Site, received: Request, tenant: str) -> admins.Administrator:

@@ -44,15 +44,15 @@ def challenge(site: Site, call: Call) -> Reply:
 
 
 def attest(site: Site, call: Call) -> Reply:
-    return json_reply(pipeline.attest(site.gateway, call.tenant, call.body))
+    return json_reply(pipeline.attest(site.gateway, call.tenant, call.body, call.peer))
 
 
 def release(site: Site, call: Call) -> Reply:
-    return json_reply(pipeline.release(site.gateway, call.tenant, call.body))
+    return json_reply(pipeline.release(site.gateway, call.tenant, call.body, call.peer))
 
 
 def verify(site: Site, call: Call) -> Reply:
-    return json_reply(pipeline.verify(site.gateway, call.tenant, call.body))
+    return json_reply(pipeline.verify(site.gateway, call.tenant, call.body, call.peer))
 
 
 # --- discovery -----------------------------------------------------------------------------------------

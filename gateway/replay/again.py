@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from gateway import appraiser, build, policybook, record
+from gateway.collateral.slots import CERTIFICATE, CRL, QE_IDENTITY, TCB_INFO
 from gateway.errors import GatewayError, GatewayReason
 from gateway.evidence import Submission
+from gateway.ports import Supplied
 from gateway.protocol.native import MAX_BODY
 from gateway.replay.bundle import Bundle, Piece
 from policies import compiler
@@ -62,16 +64,26 @@ def repeat(bundle: Bundle, *, at: datetime, pieces: Sequence[Piece]) -> Appraisa
     for documents that are not what they are named; EvidenceFormatError, PolicyErrors under code that reads
     evidence or documents in another way than the one that stored it.
     """
+    evidence = opened(bundle.submission)
+    endorsements = appraiser.endorse(evidence, _supplied(pieces), bundle.anchors, NoCache())
+    withheld = bundle.withheld if pieces is bundle.collateral else ()
+    verification = appraiser.verify(evidence, endorsements, bundle.binding, at, withheld)
+    policy, references = _policy(bundle)
+    return appraise(verification, references, policy, at, profile=bundle.profile, required=bundle.required)
+
+
+def _supplied(pieces: Sequence[Piece]) -> Supplied:
     held: dict[str, list[bytes]] = {}
     for piece in pieces:
         if piece.raw is None:
             raise _incomplete(f"{piece.kind} sha256:{piece.sha256}")
         held.setdefault(piece.kind, []).append(piece.raw)
-    evidence = opened(bundle.submission)
-    endorsements = appraiser.endorse(evidence, held, bundle.anchors, NoCache())
-    verification = appraiser.verify(evidence, endorsements, bundle.binding, at)
-    policy, references = _policy(bundle)
-    return appraise(verification, references, policy, at, profile=bundle.profile, required=bundle.required)
+    return Supplied(
+        certificates=tuple(held.get(CERTIFICATE, ())),
+        crls=tuple(held.get(CRL, ())),
+        tcb_infos=tuple(held.get(TCB_INFO, ())),
+        qe_identities=tuple(held.get(QE_IDENTITY, ())),
+    )
 
 
 def _policy(bundle: Bundle) -> tuple[Policy, tuple[ReferenceSet, ...]]:

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from gateway import evidence, record
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import AppraisalStore, CollateralSource, CollateralStore, DocumentStore, Keys
+from gateway.evidence import Submission
+from gateway.ports import (
+    AppraisalStore,
+    Clock,
+    CollateralSource,
+    CollateralStore,
+    DocumentStore,
+    Keys,
+    Supplied,
+)
 from gateway.replay import again, bundle
 from verifiers import registry
 
@@ -20,6 +29,7 @@ class Archive:
     documents: DocumentStore
     source: CollateralSource
     keys: Keys
+    clock: Clock
 
     def bundle(self, tenant: str, attempt: str, *, with_now: bool) -> bytes:
         """One attempt's bundle. with_now: with what our sources would hand over today, too.
@@ -43,6 +53,9 @@ class Archive:
             sent,
             objects=self.collateral.by_digests([digest for _, digest in members]),
             documents=self.documents.versions(tenant, [(d.kind, d.name, d.version) for d in listed]),
-            now=self.source.get(registry.needs(again.opened(sent).evidence)) if with_now else None,
+            now=self._now(sent) if with_now else None,
         )
         return record.encode(value)
+
+    def _now(self, sent: Submission) -> Supplied:
+        return self.source.get(registry.needs(again.opened(sent).evidence), self.clock.now())

@@ -18,7 +18,7 @@ from typing import Any
 from gateway import evidence
 from gateway.errors import GatewayError, GatewayReason
 from gateway.evidence import Submission
-from gateway.ports import StoredAppraisal, StoredDocument
+from gateway.ports import StoredAppraisal, StoredDocument, Supplied
 from gateway.record import rfc3339
 from policies.model import Profile, Requirement
 from verifiers.codec import b64, strictjson
@@ -78,6 +78,7 @@ class Bundle:
     profile: Profile
     required: frozenset[Requirement]
     submission: Submission
+    withheld: tuple[str, ...]
     collateral: tuple[Piece, ...]
     documents: tuple[Document, ...]
     now: tuple[Piece, ...] | None
@@ -123,7 +124,7 @@ def write(
     *,
     objects: Mapping[str, bytes],
     documents: Sequence[StoredDocument],
-    now: Mapping[str, Sequence[bytes]] | None,
+    now: Supplied | None,
 ) -> dict[str, Any]:
     """The bundle in JSON's types. objects: by SHA-256 in hex; documents: as stored. What is in neither is
     listed without its bytes, so that whoever replays is told what is lacking.
@@ -158,8 +159,7 @@ def write(
     if now is not None:
         out["collateral_now"] = [
             {"kind": kind, "sha256": hashlib.sha256(raw).hexdigest(), "source": b64.encode_url(raw)}
-            for kind, raws in now.items()
-            for raw in raws
+            for kind, raw in evidence.pieces_of(now)
         ]
     return out
 
@@ -208,6 +208,10 @@ def parse(raw: bytes) -> Bundle:
             for word in _list(replay.get("required"), "record.replay.required", 16)
         ),
         submission=submission,
+        withheld=tuple(
+            _text(line, "record.replay.withheld")
+            for line in _list(replay.get("withheld"), "record.replay.withheld", evidence.MAX_SET)
+        ),
         collateral=pieces,
         documents=_documents(top["policies"], record),
         now=_pieces(top["collateral_now"], "collateral_now") if "collateral_now" in top else None,
@@ -313,7 +317,7 @@ def _list(value: object, where: str, most: int) -> list[Any]:
 
 
 def _text(value: object, where: str) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= 256:
+    if not isinstance(value, str) or not 0 < len(value) <= 1024:
         raise _malformed(where, "a short string", type(value).__name__)
     return value
 

@@ -18,6 +18,7 @@ from gateway.files import FILE_MODE, make_private_folder, require_private, sync_
 from gateway.ports import Clock, Random
 from gateway.store.administrators import SqliteAdministrators
 from gateway.store.appraisals import SqliteAppraisals
+from gateway.store.chores import SqliteChores
 from gateway.store.collateral import SqliteCollateral
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection, busy, connect, translate, unavailable
@@ -63,6 +64,7 @@ class Store:
         self.identity = identity
         self.nonces = SqliteNonces(database)
         self.collateral = SqliteCollateral(database)
+        self.chores = SqliteChores(database)
         self.appraisals = SqliteAppraisals(database)
         self.ledger = SqliteLedger(database, identity.store_id, clock)
         self.journal = SqliteJournal(database, self.ledger)

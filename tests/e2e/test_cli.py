@@ -155,10 +155,12 @@ def test_a_policy_with_a_fault_says_line_and_column(provided: Server, tmp_path: 
 
 def test_collateral_status_counts(provided: Server) -> None:
     assert {each["kind"] for each in parsed(provided, "collateral", "status")} == {
-        "certificate",
-        "crl",
-        "tcb-info",
-        "qe-identity",
+        "amd.crl",
+        "intel.issuer",
+        "intel.pck-crl",
+        "intel.qe-identity",
+        "intel.root-crl",
+        "intel.tcb-info",
     }
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from gateway import app, pipeline, releasing, secrets
 from gateway.attempts import Attempt
+from gateway.collateral import importing
 from gateway.config import Config
 from gateway.errors import GatewayError, GatewayReason
 from gateway.guest import public_jwk
@@ -75,7 +76,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     from gateway import administration
 
     for raw in (*snp_collateral(), *tdx_collateral()):
-        administration.import_collateral(office, raw, "test", by="test")
+        importing.import_file(office.importer, raw, "test", by="test", now=NOW)
     administration.apply(office, "default", documents(), "test.yaml", by="test", baselines=True)
     secrets.put(made.vault, "default", PATH, SECRET, by="test")
     yield made
@@ -409,11 +410,9 @@ def test_a_revocation_between_attestation_and_release_counts(site: Site) -> None
     assert pipeline.release(site.gateway, "default", release_body(token))["releases"]
     from cryptography import x509
 
-    from gateway import administration
-
     serial = x509.load_der_x509_certificate(SNP.intermediate()).serial_number
     revoked = SNP.crl(revoked=[serial], number=2)
-    administration.import_collateral(site.office, revoked, "revoked.crl", by="test")
+    importing.import_file(site.office.importer, revoked, "revoked.crl", by="test", now=NOW)
     assert denied(pipeline.release, site.gateway, "default", release_body(token)) == "snp.revoked"
 
 

@@ -21,7 +21,6 @@ from gateway.ports import (
     SealedSubmission,
     StoredAdministrator,
     StoredAppraisal,
-    StoredCollateral,
     StoredDocument,
 )
 from gateway.store import Store
@@ -259,37 +258,6 @@ def test_a_document_belongs_where_its_kind_says(store: Store, wrong: StoredDocum
     with pytest.raises(ValueError, match="belongs to"):
         activate(store, wrong)
     assert store.documents.epoch() == 0
-
-
-# --- collateral ---
-
-
-def crl(number: int, key: str = "root", minutes: int = 0) -> StoredCollateral:
-    return StoredCollateral(
-        kind="crl",
-        key=key,
-        sha256=f"{number:064x}",
-        source=bytes([number]),
-        imported=START + timedelta(minutes=minutes),
-    )
-
-
-def test_collateral_is_superseded_by_what_is_put_later(store: Store) -> None:
-    assert store.collateral.all() == (0, ())
-    store.collateral.put(crl(1))
-    store.collateral.put(crl(1))
-    assert (store.collateral.all(), store.collateral.generation()) == ((1, (crl(1),)), 1)
-    store.collateral.put(crl(2, minutes=5))
-    store.collateral.put(crl(9, "pck"))
-    assert store.collateral.all() == (3, (crl(9, "pck"), crl(2, minutes=5)))
-
-
-def test_what_was_superseded_can_be_had_by_its_digest(store: Store) -> None:
-    for row in (crl(1), crl(2, minutes=5), crl(1, minutes=10)):
-        store.collateral.put(row)
-    digests = [crl(number).sha256 for number in (2, 1, 2, 7)]
-    assert store.collateral.by_digests(digests) == {crl(n).sha256: crl(n).source for n in (1, 2)}
-    assert store.collateral.by_digests(()) == {}
 
 
 # --- appraisals ---

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifiers.crypto import crl as crls
 from verifiers.crypto import ecdsa, x509
-from verifiers.crypto.crl import Crl
+from verifiers.crypto.crl import Crl, UnverifiedCrl
 from verifiers.crypto.x509 import Certificate
 from verifiers.errors import EndorsementFormatError
 from verifiers.model import AnchorSet, Endorsements
@@ -129,6 +129,11 @@ def _in_order(known: Judged, digests: list[str]) -> Judged:
         return known
     leaves = sorted(known.leaves, key=lambda leaf: digests.index(leaf.certificate.sha256))
     return replace(known, leaves=tuple(leaves))
+
+
+def names_an_ark(crl: UnverifiedCrl) -> bool:
+    """Whether the issuer's Name is that of an ARK. Says nothing of the signature."""
+    return crl.issuer in _ARK_BY_SUBJECT
 
 
 def issuer_of(cert: Certificate, anchors: Iterable[Anchor]) -> Anchor | None:
