@@ -1,4 +1,4 @@
-"""What administrators do: documents and collateral, each change in the ledger with it or before it."""
+"""What administrators do with documents, each change in the ledger with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway import bundles, policybook
-from gateway.collateral.importing import Importer
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import BASELINE, RELEASE, Sources
 from gateway.ports import Clock, DocumentStore, Ledger, NewEntry, StoredDocument
@@ -24,7 +23,6 @@ class Office:
     """The ports that administration needs, together. sources: stored files, as they were read."""
 
     documents: DocumentStore
-    importer: Importer
     ledger: Ledger
     clock: Clock
     sources: Sources = field(default_factory=Sources)

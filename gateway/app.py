@@ -14,9 +14,11 @@ from gateway.appraiser import Appraiser
 from gateway.attempts import Recorder
 from gateway.caches import LruChains
 from gateway.collateral import assembly
+from gateway.collateral.desk import Desk
 from gateway.collateral.engine import Engine
 from gateway.collateral.importing import Importer, revet
 from gateway.collateral.source import HeldSource
+from gateway.collateral.status import View
 from gateway.config import Config
 from gateway.http.handlers import Site
 from gateway.http.metrics import Metrics
@@ -82,7 +84,7 @@ def prepare(
         _prepare_keys(config, store, random)
         credential = None
         if not store.administrators.list():
-            activate_shipped(_office(config, store, clock), by="setup")
+            activate_shipped(_office(store, clock), by="setup")
             credential = admins.create(
                 "", store=store.administrators, clock=clock, random=random, by="setup", deliver=deliver
             )
@@ -113,7 +115,7 @@ def compose(config: Config) -> tuple[Site, Store]:
     keys = FileKeys.load(config.keys_folder, store.identity, random)
     metrics = Metrics()
     vault = Vault(store=store.secrets, keys=keys, clock=clock)
-    office = _office(config, store, clock)
+    office = _office(store, clock)
     issuer = config.issuer_name
     gateway = Gateway(
         issuer=issuer,
@@ -145,6 +147,7 @@ def compose(config: Config) -> tuple[Site, Store]:
         config=config,
         gateway=gateway,
         office=office,
+        desk=_desk(config, store),
         vault=vault,
         archive=archive(config, store, keys, clock),
         administrators=store.administrators,
@@ -200,10 +203,21 @@ def _kind(config: Config) -> StoreKind:
     return StoreKind.DEVELOPMENT if config.development else StoreKind.PRODUCTION
 
 
-def _office(config: Config, store: Store, clock: SystemClock) -> Office:
-    return Office(
-        documents=store.documents, importer=_importer(config, store), ledger=store.ledger, clock=clock
+def _office(store: Store, clock: SystemClock) -> Office:
+    return Office(documents=store.documents, ledger=store.ledger, clock=clock)
+
+
+def _desk(config: Config, store: Store) -> Desk:
+    settings = config.collateral
+    vendors = assembly.vendors(settings, development=store.development)
+    view = View(
+        store=store.collateral,
+        chores=store.chores,
+        rules=assembly.rules(settings),
+        channel=settings.channel,
+        offline=not vendors,
     )
+    return Desk(importer=_importer(config, store), view=view, vendors=vendors)
 
 
 def _importer(config: Config, store: Store) -> Importer:

@@ -143,13 +143,16 @@ def default_data() -> Path:
 def load(path: Path | None, **overrides: Any) -> Config:
     """Defaults, then the file, then command line options that are not None; then the rules of `check`.
 
-    overrides: data, host, port, workers, development, tls_certificate, tls_key, issuer. Raises ConfigError.
+    overrides: data, host, port, workers, development, tls_certificate, tls_key, issuer, offline. Raises
+    ConfigError.
     """
     config = Config() if path is None else parse(_read(path), str(path))
     given = {name: value for name, value in overrides.items() if value is not None}
     tops = {name: given[name] for name in ("data", "issuer", "development") if name in given}
     listen = {name: given[name] for name in ("host", "port", "workers") if name in given}
     tls = {name[4:]: given[name] for name in ("tls_certificate", "tls_key") if name in given}
+    if given.get("offline"):
+        config = replace(config, collateral=replace(config.collateral, offline=True))
     config = replace(config, **tops, listen=replace(config.listen, **listen), tls=replace(config.tls, **tls))
     check(config)
     return config

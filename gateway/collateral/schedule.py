@@ -21,6 +21,8 @@ from verifiers.model import Need
 
 LEAF_AHEAD = timedelta(days=30)
 """A VCEK lives for seven years; KDS mints a new one at any time."""
+OPERATOR = "operator"
+"""Client of tasks that an administrator asked for: they are due whatever the schedule says."""
 _LEAST = timedelta(minutes=10)
 
 
@@ -71,7 +73,10 @@ def due(
     out: list[Action] = []
     for name, best in known.items():
         when = next_refresh(name, best.issued, best.ends, best.checked, rules)
-        if _may(waiting.get(name), when, now):
+        task = waiting.get(name)
+        if task is not None and task.client == OPERATOR:
+            when = NEVER
+        if _may(task, when, now):
             out.append(Action(name=name, need=best.need, due=when, ends=best.ends))
     for need in rules.keep:
         for channel in rules.channels if need.kind in slots.CHANNELLED else (slots.STANDARD,):

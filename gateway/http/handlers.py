@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from gateway import VERSION, pipeline
 from gateway.administration import Office
+from gateway.collateral import metrics as collateral_metrics
+from gateway.collateral.desk import Desk
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.http.message import TEXT, Call, Reply, json_reply
@@ -25,6 +27,7 @@ class Site:
     config: Config
     gateway: Gateway
     office: Office
+    desk: Desk
     vault: Vault
     archive: Archive
     administrators: AdministratorStore
@@ -115,7 +118,8 @@ def readyz(site: Site, call: Call) -> Reply:
 
 def metrics(site: Site, call: Call) -> Reply:
     gauges = {"sealgate_development_mode": float(site.gateway.development)}
-    return Reply(status=200, body=site.metrics.text(gauges).encode(), media_type=f"{TEXT}; version=0.0.4")
+    text = site.metrics.text(gauges) + collateral_metrics.text(site.desk.view, site.gateway.clock.now())
+    return Reply(status=200, body=text.encode(), media_type=f"{TEXT}; version=0.0.4")
 
 
 # --- shared --------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ def _object(required: list[str], properties: dict[str, Any], *, closed: bool = T
     return out | {"additionalProperties": False} if closed else out
 
 
+_AGAIN = {"type": "integer", "description": "seconds after which what was missing may be there"}
 _REFUSALS: dict[str, Any] = {
     "type": "array",
     "items": _object(["path", "reason", "where"], {"path": _PATH, "reason": _TEXT, "where": _TEXT}),

@@ -76,7 +76,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     from gateway import administration
 
     for raw in (*snp_collateral(), *tdx_collateral()):
-        importing.import_file(office.importer, raw, "test", by="test", now=NOW)
+        importing.import_file(made.desk.importer, raw, "test", by="test", now=NOW)
     administration.apply(office, "default", documents(), "test.yaml", by="test", baselines=True)
     secrets.put(made.vault, "default", PATH, SECRET, by="test")
     yield made
@@ -412,7 +412,7 @@ def test_a_revocation_between_attestation_and_release_counts(site: Site) -> None
 
     serial = x509.load_der_x509_certificate(SNP.intermediate()).serial_number
     revoked = SNP.crl(revoked=[serial], number=2)
-    importing.import_file(site.office.importer, revoked, "revoked.crl", by="test", now=NOW)
+    importing.import_file(site.desk.importer, revoked, "revoked.crl", by="test", now=NOW)
     assert denied(pipeline.release, site.gateway, "default", release_body(token)) == "snp.revoked"
 
 

@@ -17,10 +17,13 @@ from verifiers.vetting import Vetted
 
 
 class Vendor(Protocol):
-    """name: "amd" or "intel", the first word of the kinds that it answers."""
+    """name: "amd" or "intel", the first word of the kinds that it answers. base: where it is, for people."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def base(self) -> str: ...
 
     def requests(self, need: Need, channel: str) -> tuple[Request, ...]:
         """What to ask, in order: the next only where the one before was not found. () when it has no
