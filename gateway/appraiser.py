@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway import evidence
+from gateway.appraisals import CollateralSet
 from gateway.caches import LruChains
 from gateway.errors import GatewayReason
 from gateway.evidence import Inputs
 from gateway.policybook import Compiled, PolicyBook
-from gateway.ports import CollateralSet, CollateralSource, Supplied
+from gateway.ports import CollateralSource, Supplied
 from policies.appraise import Appraisal, appraise
 from policies.compiler import Policy
 from policies.model import ALL_REQUIREMENTS, Profile

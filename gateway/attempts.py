@@ -11,20 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from gateway import evidence, record
+from gateway.appraisals import SealedSubmission, StoredAppraisal
 from gateway.appraiser import Errand
 from gateway.errors import GatewayError, GatewayReason
 from gateway.evidence import Inputs, Submission
 from gateway.ledger.entry import MAX_BODY, canonical
-from gateway.ports import (
-    Journal,
-    Keys,
-    LedgerReceipt,
-    LedgerUnavailable,
-    NewEntry,
-    Random,
-    SealedSubmission,
-    StoredAppraisal,
-)
+from gateway.ports import Journal, Keys, LedgerReceipt, LedgerUnavailable, NewEntry, Random
 from gateway.refusal import Denied, PathRefusal, Why, because, of_error
 from policies.appraise import Appraisal
 from policies.model import Baseline

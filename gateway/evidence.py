@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway import build
+from gateway.appraisals import CollateralSet, SealedSubmission, StoredAppraisal
 from gateway.collateral.slots import CERTIFICATE, CRL, QE_IDENTITY, TCB_INFO
 from gateway.encoding import fields
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import CollateralSet, Keys, SealedSubmission, StoredAppraisal, Supplied
+from gateway.ports import Keys, Supplied
 from policies.appraise import Appraisal
 from policies.model import Baseline
 from verifiers.codec import b64

@@ -28,11 +28,12 @@ from typing import Any
 
 from gateway import evidence, nonces, record
 from gateway.admission import check_place, own_token, releasable
+from gateway.appraisals import AppraisalStore
 from gateway.appraiser import Appraiser, Errand
 from gateway.attempts import Attempt, Recorder, new_id
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import Compiled
-from gateway.ports import NONCE_LIFETIME, AppraisalStore, Clock, Keys, LedgerReceipt, NonceStore, Random
+from gateway.ports import NONCE_LIFETIME, Clock, Keys, LedgerReceipt, NonceStore, Random
 from gateway.protocol import native
 from gateway.refusal import Denied, of_appraisal, of_error
 from gateway.releasing import Decision, Plan, Releaser, decide_paths, refusals_of

@@ -5,17 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway import evidence, record
+from gateway.appraisals import AppraisalStore
 from gateway.errors import GatewayError, GatewayReason
 from gateway.evidence import Submission
-from gateway.ports import (
-    AppraisalStore,
-    Clock,
-    CollateralSource,
-    CollateralStore,
-    DocumentStore,
-    Keys,
-    Supplied,
-)
+from gateway.ports import Clock, CollateralSource, CollateralStore, DocumentStore, Keys, Supplied
 from gateway.replay import again, bundle
 from verifiers import registry
 

@@ -16,9 +16,10 @@ from datetime import datetime
 from typing import Any
 
 from gateway import evidence
+from gateway.appraisals import StoredAppraisal
 from gateway.errors import GatewayError, GatewayReason
 from gateway.evidence import Submission
-from gateway.ports import StoredAppraisal, StoredDocument, Supplied
+from gateway.ports import StoredDocument, Supplied
 from gateway.record import rfc3339
 from policies.model import Profile, Requirement
 from verifiers.codec import b64, strictjson

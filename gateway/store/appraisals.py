@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from gateway.appraisals import CollateralSet, SealedSubmission, StoredAppraisal
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import CollateralSet, SealedSubmission, StoredAppraisal
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection
 from gateway.store.counters import read_counter, set_counter

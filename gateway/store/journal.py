@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.appraisals import CollateralSet, StoredAppraisal
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import CollateralSet, LedgerReceipt, LedgerUnavailable, NewEntry, StoredAppraisal
+from gateway.ports import LedgerReceipt, LedgerUnavailable, NewEntry
 from gateway.store import appraisals
 from gateway.store.columns import to_micros
 from gateway.store.connection import Connection

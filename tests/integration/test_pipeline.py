@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway import app, pipeline, releasing, secrets
+from gateway.appraisals import StoredAppraisal
 from gateway.attempts import Attempt
 from gateway.collateral import importing
 from gateway.config import Config
@@ -19,7 +20,7 @@ from gateway.errors import GatewayError, GatewayReason
 from gateway.guest import public_jwk
 from gateway.http.handlers import Site
 from gateway.http.problem import of as problem_of
-from gateway.ports import LedgerUnavailable, NewEntry, StoredAppraisal
+from gateway.ports import LedgerUnavailable, NewEntry
 from gateway.protocol.native import report_data
 from gateway.refusal import Denied, because
 from gateway.simulator.guest import SimulatedGuest

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway import administration, app, pipeline, record, secrets
+from gateway.collateral import importing
 from gateway.config import Config
 from gateway.errors import GatewayError, GatewayReason
 from gateway.http.handlers import Site
@@ -85,12 +86,17 @@ def opened(folder: Path) -> Iterator[Site]:
     prepared = app.prepare(config)
     made, store = app.compose(config)
     for raw in (*snp_collateral(), *tdx_collateral()):
-        administration.import_collateral(made.office, raw, "test", by="test")
+        given(made, raw)
     administration.apply(made.office, "default", documents(), "test.yaml", by="test", baselines=True)
     secrets.put(made.vault, "default", PATH, SECRET, by="test")
     yield made
     store.close()
     prepared.store.close()
+
+
+def given(site: Site, raw: bytes, channel: str | None = None) -> None:
+    """Collateral that an operator brings."""
+    importing.import_file(site.desk.importer, raw, "test", by="test", now=NOW, channel=channel)
 
 
 def attempted(site: Site, machine: Any, release: tuple[str, ...] = (PATH,)) -> str:
@@ -167,7 +173,7 @@ def test_a_refused_release_is_replayed_from_what_the_attestation_kept(site: Site
 
     serial = x509.load_der_x509_certificate(SNP.intermediate()).serial_number
     revoked = SNP.crl(revoked=[serial], number=2)
-    administration.import_collateral(site.office, revoked, "revoked.crl", by="test")
+    given(site, revoked)
     with pytest.raises(Denied) as caught:
         pipeline.release(site.gateway, "default", json.dumps({"ear": ear, "paths": [PATH]}).encode())
     kept = parsed(bundled(site, caught.value.attempt))
@@ -181,7 +187,7 @@ def test_collateral_that_was_superseded_still_counts_for_what_was_decided_on_it(
     attempt = attempted(site, TDX)
     before = bundled(site, attempt)
     newer = TDX.tcb_info(tcbEvaluationDataNumber=21, issueDate=NOW - timedelta(hours=1))
-    administration.import_collateral(site.office, newer, "newer", by="test")
+    given(site, newer)
     assert bundled(site, attempt) == before
     assert replayed(parsed(before)).identical
 
@@ -234,7 +240,7 @@ def out_of_date() -> bytes:
 
 def test_todays_collateral_shows_what_differs(site: Site) -> None:
     attempt = attempted(site, TDX)
-    administration.import_collateral(site.office, out_of_date(), "newer", by="test")
+    given(site, out_of_date())
     kept = parsed(bundled(site, attempt, with_now=True))
     assert replayed(kept).identical
     found = replayed(kept, now=True)

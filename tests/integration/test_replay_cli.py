@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from gateway import administration
 from gateway.http.handlers import Site
 from tests.e2e.support import SNP, TDX
-from tests.integration.test_replay import MACHINES, attempted, opened, out_of_date, site_bundle
+from tests.integration.test_replay import MACHINES, attempted, given, opened, out_of_date, site_bundle
 from tests.unit.gateway.cli.world import run, write
 
 
@@ -34,7 +33,7 @@ def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
 def saved(site: Site, folder: Path, machine: Any, *, newer: bytes | None = None) -> Path:
     attempt = attempted(site, machine)
     if newer is not None:
-        administration.import_collateral(site.office, newer, "newer", by="test")
+        given(site, newer)
     path = folder / "bundle.json"
     path.write_bytes(site_bundle(site, attempt, with_now=newer is not None))
     return path

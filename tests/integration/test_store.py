@@ -13,16 +13,9 @@ from typing import Protocol, TypeVar
 
 import pytest
 
+from gateway.appraisals import CollateralSet, SealedSubmission, StoredAppraisal
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import (
-    CollateralSet,
-    NewEntry,
-    SealedSecret,
-    SealedSubmission,
-    StoredAdministrator,
-    StoredAppraisal,
-    StoredDocument,
-)
+from gateway.ports import NewEntry, SealedSecret, StoredAdministrator, StoredDocument
 from gateway.store import Store
 from tests.stores import START, FakeClock, sqlite_store
 

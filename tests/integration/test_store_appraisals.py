@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ports import CollateralSet, NewEntry, StoredAppraisal
+from gateway.appraisals import CollateralSet, StoredAppraisal
+from gateway.ports import NewEntry
 from gateway.store import Store
 from gateway.store.columns import to_micros
 from tests.integration.test_store import appraisal

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from gateway import build, evidence
+from gateway.appraisals import CollateralSet, StoredAppraisal
 from gateway.errors import GatewayError, GatewayReason
 from gateway.evidence import Submission
 from gateway.keys import FileKeys
-from gateway.ports import CollateralSet, StoredAppraisal
+from gateway.ports import Supplied
 from tests.stores import START, file_keys, sqlite_store
 
 SENT = Submission(b'{"type":"sev-snp"}', b'{"nonce":"n"}')
@@ -91,9 +92,13 @@ def test_evidence_counts_only_where_it_was_put(keys: FileKeys) -> None:
     )
 
 
+def supplied(certificates: tuple[bytes, ...], crls: tuple[bytes, ...]) -> Supplied:
+    digests = tuple(hashlib.sha256(raw).hexdigest() for raw in (*certificates, *crls))
+    return Supplied(certificates=certificates, crls=crls, digests=digests)
+
+
 def test_a_set_names_what_was_handed_over_in_its_order() -> None:
-    handed = {"certificate": [b"b", b"a"], "crl": [b"c"]}
-    found = evidence.set_of(handed)
+    found = evidence.set_of(supplied((b"b", b"a"), (b"c",)))
     digests = {raw: hashlib.sha256(raw).hexdigest() for raw in (b"a", b"b", b"c")}
     assert evidence.members(found) == (
         ("certificate", digests[b"b"]),
@@ -101,12 +106,12 @@ def test_a_set_names_what_was_handed_over_in_its_order() -> None:
         ("crl", digests[b"c"]),
     )
     assert found.digest == hashlib.sha256(found.listing).hexdigest()
-    assert found != evidence.set_of({"certificate": [b"a", b"b"], "crl": [b"c"]})
-    assert evidence.members(evidence.set_of({})) == ()
+    assert found != evidence.set_of(supplied((b"a", b"b"), (b"c",)))
+    assert evidence.members(evidence.set_of(supplied((), ()))) == ()
 
 
 def test_a_set_that_is_not_the_one_of_its_name_is_refused() -> None:
-    found = evidence.set_of({"crl": [b"c"]})
+    found = evidence.set_of(supplied((), (b"c",)))
     with pytest.raises(GatewayError) as caught:
         evidence.members(CollateralSet(digest=found.digest, listing=b""))
     assert caught.value.reason is GatewayReason.REPLAY_ALTERED
