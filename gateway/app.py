@@ -17,9 +17,11 @@ from gateway.collateral import assembly
 from gateway.collateral.desk import Desk
 from gateway.collateral.engine import Engine
 from gateway.collateral.importing import Importer, revet
+from gateway.collateral.slots import EARLY
 from gateway.collateral.source import HeldSource
 from gateway.collateral.status import View
 from gateway.config import Config
+from gateway.forecast.fleet import Forecaster
 from gateway.http.handlers import Site
 from gateway.http.metrics import Metrics
 from gateway.http.openapi import describe
@@ -116,6 +118,7 @@ def compose(config: Config) -> tuple[Site, Store]:
     metrics = Metrics()
     vault = Vault(store=store.secrets, keys=keys, clock=clock)
     office = _office(store, clock)
+    found = archive(config, store, keys, clock)
     issuer = config.issuer_name
     gateway = Gateway(
         issuer=issuer,
@@ -149,7 +152,9 @@ def compose(config: Config) -> tuple[Site, Store]:
         office=office,
         desk=_desk(config, store),
         vault=vault,
-        archive=archive(config, store, keys, clock),
+        archive=found,
+        forecaster=forecaster(config, store, found),
+        gauges=store.gauges,
         administrators=store.administrators,
         metrics=metrics,
         openapi=describe(ROUTES, issuer=issuer),
@@ -169,13 +174,26 @@ def archive(config: Config, store: Store, keys: Keys, clock: Clock) -> Archive:
     )
 
 
-def _source(config: Config, store: Store) -> HeldSource:
+def forecaster(config: Config, store: Store, found: Archive) -> Forecaster:
+    """found: what `archive` made."""
+    early = None if config.collateral.channel == EARLY else _source(config, store, EARLY)
+    return Forecaster(archive=found, early=early, anchors=_anchors(store))
+
+
+def _source(config: Config, store: Store, channel: str | None = None) -> HeldSource:
     return HeldSource(
         store.collateral,
         ages=config.collateral.ages(),
-        channel=config.collateral.channel,
+        channel=channel or config.collateral.channel,
         wanting=assembly.wanting(config.collateral, store.chores, development=store.development),
     )
+
+
+def look_ahead(config: Config, store: Store) -> Forecaster:
+    """What the process that keeps house forecasts with. Raises GatewayError: the keys' own reasons."""
+    clock = SystemClock()
+    keys = FileKeys.load(config.keys_folder, store.identity, OsRandom())
+    return forecaster(config, store, archive(config, store, keys, clock))
 
 
 def open_archive(config: Config) -> tuple[Archive, Store]:

@@ -6,7 +6,7 @@ several threads and processes at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -61,6 +61,11 @@ class AppraisalStore(Protocol):
     def get(self, tenant: str, jti: str) -> StoredAppraisal | None: ...
 
     def recent(self, tenant: str, limit: int) -> Sequence[StoredAppraisal]: ...
+
+    def records(self, since: datetime, most: int) -> Iterator[tuple[str, str, datetime, bytes]]:
+        """(tenant, jti, created, record) of what can be judged again, of every tenant, the newest first, made
+        at `since` or later; at most that many. In pages: reading them all holds up nobody."""
+        ...
 
     def prune(self, before: datetime) -> int:
         """Forget appraisals of every tenant that were made before that time; how many. What the ledger says

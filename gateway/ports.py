@@ -307,6 +307,21 @@ class CollateralSource(Protocol):
         ...
 
 
+# --- gauges ---
+
+
+class Gauges(Protocol):
+    """Numbers that one process works out and all of them show."""
+
+    def read(self, prefix: str) -> Mapping[str, int]:
+        """Those whose names begin so. One small read."""
+        ...
+
+    def write(self, values: Mapping[str, int]) -> None:
+        """All of them or none; others stay."""
+        ...
+
+
 # --- ledger ------------------------------------------------------------------------------------
 
 

@@ -28,10 +28,12 @@ from gateway.adapters import SystemClock
 from gateway.collateral import refresher
 from gateway.config import Config
 from gateway.errors import GatewayError
+from gateway.forecast import fleet, gauges
 from gateway.http import app as web
 from gateway.http.front import Front
 from gateway.http.limiter import Limiter
 from gateway.store import Store
+from policies.errors import PolicyError
 
 _HEADER_MILLISECONDS = 10_000
 _CONNECTIONS = 1024
@@ -133,6 +135,13 @@ def tidy(config: Config, store: Store, now: datetime) -> None:
     store.chores.tidy(now)
 
 
+def look_ahead(config: Config, store: Store, now: datetime) -> None:
+    """What is ahead of the machines that were seen, once an hour, for `/metrics`."""
+    if gauges.due(store.gauges, now):
+        found = fleet.forecast(app.look_ahead(config, store), now, days=gauges.DAYS)
+        gauges.keep(store.gauges, found, now)
+
+
 def _keep_house(config: Config, store: Store) -> None:
     """One process does it for all workers."""
     clock = SystemClock()
@@ -140,8 +149,11 @@ def _keep_house(config: Config, store: Store) -> None:
         time.sleep(_HOUSEKEEPING_SECONDS)
         try:
             tidy(config, store, clock.now())
-        except GatewayError as error:
+            look_ahead(config, store, clock.now())
+        except (GatewayError, PolicyError) as error:
             log.warning("housekeeping: %s", error)
+        except Exception:  # our bug; without anybody who keeps house the disk fills
+            log.exception("housekeeping")
 
 
 def _announce(config: Config, ready: Callable[[], None]) -> None:

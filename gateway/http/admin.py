@@ -53,7 +53,7 @@ def apply_policies(site: Site, call: Call) -> Reply:
             site.office, call.tenant, call.body, name, by=who(call), baselines=call.wide
         )
     except PolicyError as error:
-        return _policy_errors(error)
+        return policy_errors(error)
     return json_reply({"activated": made})
 
 
@@ -70,7 +70,7 @@ def retire_policy(site: Site, call: Call) -> Reply:
     try:
         administration.retire(site.office, call.tenant, kind, name, by=who(call))
     except PolicyError as error:
-        return _policy_errors(error)
+        return policy_errors(error)
     return json_reply({"kind": kind, "name": name, "retired": True})
 
 
@@ -189,7 +189,7 @@ def _absent(what: str, name: str) -> GatewayError:
     )
 
 
-def _policy_errors(error: PolicyError) -> Reply:
+def policy_errors(error: PolicyError) -> Reply:
     """422 with every problem: nothing of the file was activated."""
     errors = [
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,10 @@ _SELECT = """
 """
 _GET = f"{_SELECT} WHERE a.tenant = ? AND a.jti = ?"
 _RECENT = f"{_SELECT} WHERE a.tenant = ? ORDER BY a.created DESC, a.rowid DESC LIMIT ?"
+_RECORDS = """
+    SELECT rowid, tenant, jti, created, record FROM appraisal
+    WHERE rowid < ? AND collateral <> '' ORDER BY rowid DESC LIMIT ?
+"""
 _TENANTS = """
     WITH RECURSIVE known (tenant) AS (
         SELECT min(tenant) FROM appraisal
@@ -123,6 +127,19 @@ class SqliteAppraisals:
     def recent(self, tenant: str, limit: int) -> Sequence[StoredAppraisal]:
         """Newest first."""
         return tuple(map(_appraisal, self._database.query(_RECENT, (tenant, max(limit, 0)))))
+
+    def records(self, since: datetime, most: int) -> Iterator[tuple[str, str, datetime, bytes]]:
+        first, below, left = to_micros(since), 2**63 - 1, most
+        while left > 0:
+            rows = self._database.query(_RECORDS, (below, min(left, _BATCH)))
+            for rowid, tenant, jti, created, record in rows:
+                if created < first:
+                    return
+                yield tenant, jti, from_micros(created), record
+                below = rowid
+            left -= len(rows)
+            if len(rows) < _BATCH:
+                return
 
     def prune(self, before: datetime) -> int:
         limit, total = to_micros(before), 0
