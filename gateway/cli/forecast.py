@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,11 @@ def _lines(found: Mapping[str, Any]) -> Iterable[str]:
     now = found["now"]
     others = found["machines"] - now["accepted"]
     yield (
-        f"{found['machines']} machines in {found['attempts']} attempts of {found['days']} days: "
+        f"{_machines(found['machines'])} in {found['attempts']} attempts of {found['days']} days: "
         f"{now['accepted']} accepted now" + (f", {others} not" if others else "")
     )
     if found["left_out"]:
-        yield f"{found['left_out']} machines left out: too many, or their evidence is gone"
+        yield f"{_machines(found['left_out'])} left out: too many, or their evidence is gone"
     if not found["ahead"]:
         yield "nothing ahead that would change that"
     for when, title in _TITLES.items():
@@ -60,11 +61,9 @@ def _lines(found: Mapping[str, Any]) -> Iterable[str]:
             yield from _section(title, rows)
 
 
-def _section(title: str, rows: list[Mapping[str, Any]]) -> Iterable[str]:
-    causes = {one_line(each["cause"]) for each in rows}
-    yield f"{title}: {len(rows)} {'machine' if len(rows) == 1 else 'machines'}" + (
-        f", {causes.pop()}" if len(causes) == 1 else ""
-    )
+def _section(title: str, rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    causes = Counter(one_line(each["cause"]) for each in rows)
+    yield f"{title}: {_machines(len(rows))}"
     cells = [
         (each["machine"], each["type"], each["platform"], each["seen"][:10], each["then"]["verdict"],
          each["then"]["reason"] or "–", each["from"] or "–", _short(each))
@@ -73,11 +72,14 @@ def _section(title: str, rows: list[Mapping[str, Any]]) -> Iterable[str]:
     heads = ("MACHINE", "TYPE", "PLATFORM", "SEEN", "THEN", "REASON", "FROM", "SHORT")
     for line in table(heads, cells, "").splitlines():
         yield f"  {line}"
-    if causes:
-        for each in rows:
-            yield f"  {each['machine']}: {one_line(each['cause'])}"
+    for cause, number in causes.items():
+        yield f"  {cause}" + (f" ({_machines(number)})" if len(causes) > 1 else "")
     for step in dict.fromkeys(step for each in rows for step in _to_pass(each)):
         yield f"  to pass: {step}"
+
+
+def _machines(number: int) -> str:
+    return f"{number} {'machine' if number == 1 else 'machines'}"
 
 
 def _short(each: Mapping[str, Any]) -> str:
@@ -85,8 +87,12 @@ def _short(each: Mapping[str, Any]) -> str:
 
 
 def _to_pass(each: Mapping[str, Any]) -> list[str]:
+    """AMD's floors come with a remedy of their own, written by whoever set the floor."""
+    if each["when"] == "expiry":
+        return ["fetch or import newer collateral"]
     by: dict[str, list[str]] = {}
     for short in each["short"]:
         by.setdefault(short["raised_by"], []).append(short["component"])
-    raised = [f"{one_line(who)}: {one_line(', '.join(what))}" for who, what in by.items()]
-    return raised or [one_line(fix) for fix in each["to_pass"]]
+    raised = [f"{who}: {', '.join(what)}" for who, what in by.items()]
+    amd = each["type"] == "sev-snp" and each["to_pass"]
+    return [one_line(step) for step in (each["to_pass"] if amd or not raised else raised)]
