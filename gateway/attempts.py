@@ -106,6 +106,12 @@ class Recorder:
         self.count("accepted", "")
         return receipts[1:]
 
+    def granted(self, attempt: Attempt, appraisal: Appraisal) -> StoredAppraisal:
+        """What is stored of a release on an earlier result, with its outcomes. Nothing rests on it later, but
+        that it can be judged again."""
+        told = record.of(appraisal)
+        return self._row(attempt, told, attempt.at, appraisal, verdict=appraisal.verdict, releasable=False)
+
     def refuse(
         self,
         attempt: Attempt,

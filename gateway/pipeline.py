@@ -28,7 +28,7 @@ from typing import Any
 
 from gateway import evidence, nonces, record
 from gateway.admission import check_place, own_token, releasable
-from gateway.appraisals import AppraisalStore
+from gateway.appraisals import AppraisalStore, StoredAppraisal
 from gateway.appraiser import Appraiser, Errand
 from gateway.attempts import Attempt, Recorder, new_id
 from gateway.errors import GatewayError, GatewayReason
@@ -126,7 +126,9 @@ def release(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dic
             raise _all_refused(gateway, attempt, decisions, decisions[0].appraisal)
         plan = gateway.releaser.plan(attempt, runtime, decisions)
         receipts = gateway.recorder.journal.commit(plan.entries)
-        return {"attempt": attempt.id} | _release(gateway, attempt, runtime, plan, receipts)
+        granted = next(d.appraisal for d in decisions if d.grant is not None and d.appraisal is not None)
+        row = gateway.recorder.granted(attempt, granted)
+        return {"attempt": attempt.id} | _release(gateway, attempt, runtime, plan, receipts, row)
 
 
 def verify(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict[str, Any]:
@@ -258,9 +260,11 @@ def _release(
     runtime: native.RuntimeData,
     plan: Plan,
     receipts: Sequence[LedgerReceipt],
+    row: StoredAppraisal | None = None,
 ) -> dict[str, Any]:
-    """Hand out what was granted. When no secret was there, it is the reply's refusal, and recorded."""
-    done = gateway.releaser.hand_out(attempt, runtime, plan, receipts)
+    """Hand out what was granted. When no secret was there, it is the reply's refusal. row: what is stored of
+    the attempt when something was handed out, unless that was done before."""
+    done = gateway.releaser.hand_out(attempt, runtime, plan, receipts, row)
     if plan.grants and not done.releases:
         raise gateway.recorder.refuse(attempt, done.refusals[-1].why, refusals=done.refusals)
     return {

@@ -255,7 +255,7 @@ def test_nothing_is_handed_out_on_a_plan_that_is_not_in_the_ledger(site: Site) -
     made: list[releasing.Plan] = []
     original = releasing.Releaser.hand_out
 
-    def hand_out(self: Any, attempt: Any, runtime: Any, plan: Any, receipts: Any) -> Any:
+    def hand_out(self: Any, attempt: Any, runtime: Any, plan: Any, receipts: Any, row: Any = None) -> Any:
         made.append(plan)
         with pytest.raises(AssertionError, match="not in the ledger"):
             original(self, attempt, runtime, plan, receipts[1:])

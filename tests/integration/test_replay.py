@@ -183,6 +183,17 @@ def test_a_refused_release_is_replayed_from_what_the_attestation_kept(site: Site
     assert len({row.submission.digest for row in rows if row.submission}) == 1
 
 
+def test_a_release_that_was_granted_can_be_judged_again(site: Site) -> None:
+    ear = pipeline.attest(site.gateway, "default", attest_body(site, release=()))["ear"]
+    body = json.dumps({"ear": ear, "paths": [PATH]}).encode()
+    reply = pipeline.release(site.gateway, "default", body)
+    kept = parsed(bundled(site, reply["attempt"]))
+    assert (replayed(kept).identical, kept.record["kind"]) == (True, "release")
+    assert (kept.record["verdict"], kept.record["rule"]) == ("accepted", "snp")
+    row = site.gateway.appraisals.get("default", reply["attempt"])
+    assert row is not None and not row.releasable
+
+
 def test_collateral_that_was_superseded_still_counts_for_what_was_decided_on_it(site: Site) -> None:
     attempt = attempted(site, TDX)
     before = bundled(site, attempt)
