@@ -117,7 +117,7 @@ def verify(
 ) -> Verification:
     """As `Appraiser.verify`, with everything given: what a replay does again. withheld: a line for each thing
     that is held and was handed to nobody."""
-    found = registry.verify(opened.evidence, endorsements, binding, now)
+    found = registry.verify(opened.evidence, endorsements, binding, now, event_log=opened.event_log)
     found = replace(found, checks=(*found.checks, *map(_withheld, withheld)))
     return verdict.with_notes(found, opened.notes)
 
