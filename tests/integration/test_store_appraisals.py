@@ -108,6 +108,16 @@ def test_size_is_known_whatever_comes_and_goes_between(store: Store) -> None:
     assert (store.appraisals.shrink(30), left(store)) == (1, ["c1", "c2", "c3"])
 
 
+def test_what_was_pruned_before_it_was_measured_is_not_taken_off(store: Store) -> None:
+    store.journal.commit((), sized("a", 10))
+    assert store.appraisals.shrink(10) == 0
+    for number, (jti, size) in enumerate((("b", 50), ("c", 10)), 1):
+        store.journal.commit((), sized(jti, size, minutes=number))
+    store.appraisals.prune(START + timedelta(minutes=2))
+    assert left(store) == ["c"]
+    assert (store.appraisals.shrink(10), store.appraisals.shrink(9)) == (0, 1)
+
+
 def test_more_than_one_batch_is_forgotten_by_size(tmp_path: Path, store: Store) -> None:
     for number in range(450):
         store.journal.commit((), sized(f"{number:03}", 10))
