@@ -1,4 +1,4 @@
-"""What administrators do with documents, each change in the ledger before it is made."""
+"""What administrators do with documents, each change in the ledger with it."""
 
 from __future__ import annotations
 

@@ -17,9 +17,11 @@ from gateway.collateral import assembly
 from gateway.collateral.desk import Desk
 from gateway.collateral.engine import Engine
 from gateway.collateral.importing import Importer, revet
+from gateway.collateral.slots import EARLY
 from gateway.collateral.source import HeldSource
 from gateway.collateral.status import View
 from gateway.config import Config
+from gateway.forecast.fleet import Forecaster
 from gateway.http.handlers import Site
 from gateway.http.metrics import Metrics
 from gateway.http.openapi import describe
@@ -27,8 +29,9 @@ from gateway.http.routes import ROUTES
 from gateway.keys import FileKeys
 from gateway.pipeline import Gateway
 from gateway.policybook import PolicyBook
-from gateway.ports import Clock, Random
+from gateway.ports import Clock, Keys, Random
 from gateway.releasing import Releaser
+from gateway.replay.archive import Archive
 from gateway.secrets import Vault
 from gateway.store import Store, StoreKind, open_store
 from verifiers.model import AnchorSet
@@ -118,6 +121,7 @@ def compose(config: Config, clock: Clock | None = None) -> tuple[Site, Store]:
     metrics = Metrics()
     vault = Vault(store=store.secrets, keys=keys, clock=clock)
     office = _office(store, clock)
+    found = archive(config, store, keys, clock)
     issuer = config.issuer_name
     gateway = Gateway(
         issuer=issuer,
@@ -130,18 +134,14 @@ def compose(config: Config, clock: Clock | None = None) -> tuple[Site, Store]:
         nonces=store.nonces,
         appraisals=store.appraisals,
         appraiser=Appraiser(
-            source=HeldSource(
-                store.collateral,
-                ages=config.collateral.ages(),
-                channel=config.collateral.channel,
-                wanting=assembly.wanting(config.collateral, store.chores, development=store.development),
-            ),
+            source=_source(config, store),
             book=PolicyBook(store.documents, office.sources),
             anchors=_anchors(store),
             cache=LruChains(config.limits.chains),
         ),
         recorder=Recorder(
             journal=store.journal,
+            keys=keys,
             count=lambda outcome, reason: metrics.count(
                 "sealgate_decisions_total", outcome=outcome, reason=reason
             ),
@@ -155,11 +155,64 @@ def compose(config: Config, clock: Clock | None = None) -> tuple[Site, Store]:
         office=office,
         desk=_desk(config, store),
         vault=vault,
+        archive=found,
+        forecaster=forecaster(config, store, found),
+        gauges=store.gauges,
         administrators=store.administrators,
         metrics=metrics,
         openapi=describe(ROUTES, issuer=issuer),
     )
     return site, store
+
+
+def archive(config: Config, store: Store, keys: Keys, clock: Clock) -> Archive:
+    """What replays read."""
+    return Archive(
+        appraisals=store.appraisals,
+        collateral=store.collateral,
+        documents=store.documents,
+        source=_source(config, store),
+        keys=keys,
+        clock=clock,
+    )
+
+
+def forecaster(config: Config, store: Store, found: Archive) -> Forecaster:
+    """found: what `archive` made."""
+    early = None if config.collateral.channel == EARLY else _source(config, store, EARLY)
+    return Forecaster(archive=found, early=early, anchors=_anchors(store))
+
+
+def _source(config: Config, store: Store, channel: str | None = None) -> HeldSource:
+    return HeldSource(
+        store.collateral,
+        ages=config.collateral.ages(),
+        channel=channel or config.collateral.channel,
+        wanting=assembly.wanting(config.collateral, store.chores, development=store.development),
+    )
+
+
+def look_ahead(config: Config, store: Store) -> Forecaster:
+    """What the process that keeps house forecasts with. Raises GatewayError: the keys' own reasons."""
+    clock = SystemClock()
+    keys = FileKeys.load(config.keys_folder, store.identity, OsRandom())
+    return forecaster(config, store, archive(config, store, keys, clock))
+
+
+def open_archive(config: Config) -> tuple[Archive, Store]:
+    """The same over a store that exists, for who looks into it from outside the gateway's processes.
+
+    Raises GatewayError: the store's and the keys' own reasons."""
+    clock, random = SystemClock(), OsRandom()
+    store = open_store(
+        config.database_folder / DATABASE, create=None, expect=None, clock=clock, random=random
+    )
+    try:
+        keys = FileKeys.load(config.keys_folder, store.identity, random)
+        return archive(config, store, keys, clock), store
+    except BaseException:
+        store.close()
+        raise
 
 
 def _anchors(store: Store) -> AnchorSet:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from gateway import evidence
+from gateway.appraisals import CollateralSet
+from gateway.caches import LruChains
 from gateway.errors import GatewayReason
+from gateway.evidence import Inputs
 from gateway.policybook import Compiled, PolicyBook
 from gateway.ports import CollateralSource, Supplied
 from policies.appraise import Appraisal, appraise
@@ -23,6 +28,8 @@ from verifiers.model import (
     Outcome,
     Verification,
 )
+
+_SETS = 4096
 
 
 @dataclass(slots=True)
@@ -43,42 +50,35 @@ class Appraiser:
     book: PolicyBook
     anchors: AnchorSet
     cache: ChainCache
+    sets: LruChains = field(default_factory=lambda: LruChains(_SETS))
+    """Digests of objects that were handed over together, to the set that they are."""
 
     def supply(self, opened: Opened, now: datetime) -> Supplied:
         """What we hold for this evidence."""
         return self.source.get(registry.needs(opened.evidence), now)
 
-    def endorsements(self, opened: Opened, held: Supplied) -> Endorsements:
-        """What we hold for this evidence, and the certificates that came with it; those must chain to a pin
-        like all others. CRLs, TCB infos and identities are ours alone."""
-        return Endorsements(
-            anchors=self.anchors,
-            certificates=tuple(dict.fromkeys((*opened.certificates, *held.certificates))),
-            crls=held.crls,
-            tcb_infos=held.tcb_infos,
-            qe_identities=held.qe_identities,
-            cache=self.cache,
-        )
-
     def verify(
         self, opened: Opened, binding: Binding, now: datetime, errand: Errand | None = None
-    ) -> Verification:
-        """The findings, with what the carrier says of its own content in front: that decides like them.
+    ) -> tuple[Verification, Inputs]:
+        """The findings, with what the carrier says of its own content in front: that decides like them. And
+        what they were made from.
 
         errand: for whom; what was lacking is noted for it, so that it is there next time. None notes nothing.
         """
         held = self.supply(opened, now)
-        found = registry.verify(
-            opened.evidence,
-            self.endorsements(opened, held),
-            binding,
-            now,
-            event_log=opened.event_log,
-        )
+        found = verify(opened, endorse(opened, held, self.anchors, self.cache), binding, now, held.withheld)
         if errand is not None:
             errand.retry_after = self.source.want(_lacking(opened, found), now, errand.client)
-        found = replace(found, checks=(*found.checks, *map(_withheld, held.withheld)))
-        return verdict.with_notes(found, opened.notes)
+        return found, Inputs(
+            anchors=self.anchors, binding=binding, held=self._set_of(held), withheld=held.withheld
+        )
+
+    def _set_of(self, held: Supplied) -> CollateralSet:
+        known = self.sets.get(held.digests)
+        if not isinstance(known, CollateralSet):
+            known = evidence.set_of(held)
+            self.sets.put(held.digests, known)
+        return known
 
     def judge(
         self, verification: Verification, compiled: Compiled, name: str | None, now: datetime
@@ -93,6 +93,33 @@ class Appraiser:
             profile=Profile.NATIVE,
             required=ALL_REQUIREMENTS,
         )
+
+
+def endorse(opened: Opened, held: Supplied, anchors: AnchorSet, cache: ChainCache) -> Endorsements:
+    """What is held for this evidence, and the certificates that came with it; those must chain to a pin like
+    all others. CRLs, TCB infos and identities are ours alone."""
+    return Endorsements(
+        anchors=anchors,
+        certificates=tuple(dict.fromkeys((*opened.certificates, *held.certificates))),
+        crls=held.crls,
+        tcb_infos=held.tcb_infos,
+        qe_identities=held.qe_identities,
+        cache=cache,
+    )
+
+
+def verify(
+    opened: Opened,
+    endorsements: Endorsements,
+    binding: Binding,
+    now: datetime,
+    withheld: Sequence[str] = (),
+) -> Verification:
+    """As `Appraiser.verify`, with everything given: what a replay does again. withheld: a line for each thing
+    that is held and was handed to nobody."""
+    found = registry.verify(opened.evidence, endorsements, binding, now, event_log=opened.event_log)
+    found = replace(found, checks=(*found.checks, *map(_withheld, withheld)))
+    return verdict.with_notes(found, opened.notes)
 
 
 def _lacking(opened: Opened, found: Verification) -> tuple[Need, ...]:

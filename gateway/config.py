@@ -57,11 +57,13 @@ class Tls:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """read_seconds: a request body must have arrived by then. token_seconds: life of a result token.
-    appraisal_days: how long evidence and findings of an attempt are kept; the ledger is kept for ever."""
+    appraisal_days: how long evidence and findings of an attempt are kept; evidence_megabytes: how much of
+    them, the oldest going first. The ledger is kept for ever."""
 
     read_seconds: int = 10
     token_seconds: int = 300
     appraisal_days: int = 30
+    evidence_megabytes: int = 4096
     chains: int = 4096
     """verified chains that a worker remembers"""
     attempts_per_minute: int = 6000
@@ -350,6 +352,7 @@ _LIMITS = {
     "read_seconds": _number(1, 120),
     "token_seconds": _number(30, 3600),
     "appraisal_days": _number(1, 36500),
+    "evidence_megabytes": _number(1, 100_000_000),
     "chains": _number(16, 1_000_000),
     "attempts_per_minute": _number(0, 1_000_000),
     "proxies": _addresses,

@@ -26,13 +26,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway import nonces, record
+from gateway import evidence, nonces, record
 from gateway.admission import check_place, own_token, releasable
+from gateway.appraisals import AppraisalStore, StoredAppraisal
 from gateway.appraiser import Appraiser, Errand
 from gateway.attempts import Attempt, Recorder, new_id
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import Compiled
-from gateway.ports import NONCE_LIFETIME, AppraisalStore, Clock, Keys, LedgerReceipt, NonceStore, Random
+from gateway.ports import NONCE_LIFETIME, Clock, Keys, LedgerReceipt, NonceStore, Random
 from gateway.protocol import native
 from gateway.refusal import Denied, of_appraisal, of_error
 from gateway.releasing import Decision, Plan, Releaser, decide_paths, refusals_of
@@ -79,10 +80,10 @@ def attest(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict
     with gateway.recorder.recording(attempt):
         check_place(runtime, tenant=tenant, audiences=gateway.audiences)
         opened = _open(attempt, request.evidence)
-        verification = gateway.appraiser.verify(
+        verification, attempt.inputs = gateway.appraiser.verify(
             opened, ReportData(runtime.report_data), attempt.at, attempt.errand
         )
-        compiled = gateway.appraiser.book.of(tenant)
+        compiled = _compiled(gateway, attempt)
         judge = _judge(gateway, compiled, verification, attempt.at)
         decisions = decide_paths(compiled, tenant, request.release, judge)
         appraisal = _leading(decisions, compiled, request, judge)
@@ -111,19 +112,23 @@ def release(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dic
     attempt.facts |= {"appraisal": claims["jti"][:64], "paths": list(request.paths)}
     with gateway.recorder.recording(attempt):
         stored = releasable(claims, tenant=tenant, now=attempt.at, store=gateway.appraisals)
-        runtime = native.parse_runtime_data(stored.runtime_data)
-        opened = open_message(strictjson.loads(stored.evidence, "evidence", limit=native.MAX_BODY))
-        verification = gateway.appraiser.verify(
+        attempt.kept = evidence.again(stored)
+        submission = evidence.open_stored(gateway.keys, stored)
+        runtime = native.parse_runtime_data(submission.runtime_data)
+        opened = open_message(strictjson.loads(submission.evidence, "evidence", limit=native.MAX_BODY))
+        verification, attempt.inputs = gateway.appraiser.verify(
             opened, ReportData(runtime.report_data), attempt.at, attempt.errand
         )
-        compiled = gateway.appraiser.book.of(tenant)
+        compiled = _compiled(gateway, attempt)
         judge = _judge(gateway, compiled, verification, attempt.at)
         decisions = decide_paths(compiled, tenant, request.paths, judge)
         if not any(decision.grant for decision in decisions):
             raise _all_refused(gateway, attempt, decisions, decisions[0].appraisal)
         plan = gateway.releaser.plan(attempt, runtime, decisions)
         receipts = gateway.recorder.journal.commit(plan.entries)
-        return {"attempt": attempt.id} | _release(gateway, attempt, runtime, plan, receipts)
+        granted = next(d.appraisal for d in decisions if d.grant is not None and d.appraisal is not None)
+        row = gateway.recorder.granted(attempt, granted)
+        return {"attempt": attempt.id} | _release(gateway, attempt, runtime, plan, receipts, row)
 
 
 def verify(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict[str, Any]:
@@ -177,11 +182,18 @@ def _first_replay(gateway: Gateway, tenant: str, nonce: str, now: datetime) -> b
     return gateway.nonces.consume(tenant, mark, now + NONCE_LIFETIME)
 
 
-def _open(attempt: Attempt, evidence: native.Evidence) -> Opened:
+def _open(attempt: Attempt, sent: native.Evidence) -> Opened:
     """Parsed evidence out of what was sent, which is kept as it was sent."""
-    opened = open_message(evidence)
-    attempt.evidence = record.encode(evidence)
+    opened = open_message(sent)
+    attempt.evidence = record.encode(sent)
     return opened
+
+
+def _compiled(gateway: Gateway, attempt: Attempt) -> Compiled:
+    """What is active for the attempt's tenant now, and noted for a replay."""
+    compiled = gateway.appraiser.book.of(attempt.tenant)
+    attempt.baselines = compiled.platform.baselines
+    return compiled
 
 
 def _judge(
@@ -248,9 +260,11 @@ def _release(
     runtime: native.RuntimeData,
     plan: Plan,
     receipts: Sequence[LedgerReceipt],
+    row: StoredAppraisal | None = None,
 ) -> dict[str, Any]:
-    """Hand out what was granted. When no secret was there, it is the reply's refusal, and recorded."""
-    done = gateway.releaser.hand_out(attempt, runtime, plan, receipts)
+    """Hand out what was granted. When no secret was there, it is the reply's refusal. row: what is stored of
+    the attempt when something was handed out, unless that was done before."""
+    done = gateway.releaser.hand_out(attempt, runtime, plan, receipts, row)
     if plan.grants and not done.releases:
         raise gateway.recorder.refuse(attempt, done.refusals[-1].why, refusals=done.refusals)
     return {
@@ -267,8 +281,8 @@ def _verify(
     runtime: native.RuntimeData | None,
 ) -> dict[str, Any]:
     opened = _open(attempt, request.evidence)
-    verification = gateway.appraiser.verify(opened, binding, attempt.at, attempt.errand)
-    compiled = gateway.appraiser.book.of(attempt.tenant)
+    verification, attempt.inputs = gateway.appraiser.verify(opened, binding, attempt.at, attempt.errand)
+    compiled = _compiled(gateway, attempt)
     appraisal = gateway.appraiser.judge(verification, compiled, _named(compiled, request.policy), attempt.at)
     expires, told = _expiry(gateway, verification, attempt.at), record.of(appraisal)
     if runtime is not None and appraisal.verdict is Verdict.ACCEPTED:

@@ -29,11 +29,13 @@ from gateway.adapters import SystemClock
 from gateway.collateral import refresher
 from gateway.config import Config
 from gateway.errors import GatewayError
+from gateway.forecast import fleet, gauges
 from gateway.http.answer import fixed_headers
 from gateway.http.app import Application
 from gateway.http.front import Front
 from gateway.http.limiter import Limiter
 from gateway.store import Store
+from policies.errors import PolicyError
 
 _HEADER_MILLISECONDS = 10_000
 _CONNECTIONS = 1024
@@ -132,12 +134,20 @@ def write_ready_file(path: Path, config: Config, token_file: Path | None) -> Non
 
 
 def tidy(config: Config, store: Store, now: datetime) -> None:
-    """Forget used challenges that have expired, appraisals whose time is over, and then the collateral that
-    only they referred to."""
+    """Forget used challenges that have expired, appraisals whose time is over or that are too many, and then
+    the collateral that only they referred to."""
     store.nonces.prune(now)
     store.appraisals.prune(now - timedelta(days=config.limits.appraisal_days))
+    store.appraisals.shrink(config.limits.evidence_megabytes * 2**20)
     store.collateral.prune(now)
     store.chores.tidy(now)
+
+
+def look_ahead(config: Config, store: Store, now: datetime) -> None:
+    """What is ahead of the machines that were seen, once an hour, for `/metrics`."""
+    if gauges.due(store.gauges, now):
+        found = fleet.forecast(app.look_ahead(config, store), now, days=gauges.DAYS)
+        gauges.keep(store.gauges, found, now)
 
 
 def _keep_house(config: Config, store: Store) -> None:
@@ -147,8 +157,11 @@ def _keep_house(config: Config, store: Store) -> None:
         time.sleep(_HOUSEKEEPING_SECONDS)
         try:
             tidy(config, store, clock.now())
-        except GatewayError as error:
+            look_ahead(config, store, clock.now())
+        except (GatewayError, PolicyError) as error:
             log.warning("housekeeping: %s", error)
+        except Exception:  # our bug; without anybody who keeps house the disk fills
+            log.exception("housekeeping")
 
 
 def _announce(config: Config, ready: Callable[[], None]) -> None:

@@ -53,7 +53,7 @@ def apply_policies(site: Site, call: Call) -> Reply:
             site.office, call.tenant, call.body, name, by=who(call), baselines=call.wide
         )
     except PolicyError as error:
-        return _policy_errors(error)
+        return policy_errors(error)
     return json_reply({"activated": made})
 
 
@@ -70,7 +70,7 @@ def retire_policy(site: Site, call: Call) -> Reply:
     try:
         administration.retire(site.office, call.tenant, kind, name, by=who(call))
     except PolicyError as error:
-        return _policy_errors(error)
+        return policy_errors(error)
     return json_reply({"kind": kind, "name": name, "retired": True})
 
 
@@ -117,6 +117,15 @@ def attempt(site: Site, call: Call) -> Reply:
     if found is None:
         raise _absent("attempt", call.params["id"])
     return json_reply(json.loads(found.record))
+
+
+def evidence(site: Site, call: Call) -> Reply:
+    """A replay bundle. ?collateral=now: with what would be handed over today, too."""
+    wanted = call.query.get("collateral", "")
+    if wanted not in ("", "now"):
+        raise refuse("collateral", expected="now", found=repr(wanted[:40]))
+    raw = site.archive.bundle(call.tenant, call.params["id"], with_now=wanted == "now")
+    return Reply(status=200, body=raw)
 
 
 def ledger(site: Site, call: Call) -> Reply:
@@ -180,7 +189,7 @@ def _absent(what: str, name: str) -> GatewayError:
     )
 
 
-def _policy_errors(error: PolicyError) -> Reply:
+def policy_errors(error: PolicyError) -> Reply:
     """422 with every problem: nothing of the file was activated."""
     errors = [
         {

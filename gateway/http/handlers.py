@@ -11,10 +11,13 @@ from gateway.collateral import metrics as collateral_metrics
 from gateway.collateral.desk import Desk
 from gateway.config import Config
 from gateway.errors import GatewayError
+from gateway.forecast import gauges as forecast_gauges
+from gateway.forecast.fleet import Forecaster
 from gateway.http.message import TEXT, Call, Reply, json_reply
 from gateway.http.metrics import Metrics
 from gateway.pipeline import Gateway
-from gateway.ports import DEFAULT_TENANT, AdministratorStore, LedgerUnavailable
+from gateway.ports import DEFAULT_TENANT, AdministratorStore, Gauges, LedgerUnavailable
+from gateway.replay.archive import Archive
 from gateway.secrets import Vault
 from policies.errors import PolicyError
 
@@ -28,6 +31,9 @@ class Site:
     office: Office
     desk: Desk
     vault: Vault
+    archive: Archive
+    forecaster: Forecaster
+    gauges: Gauges
     administrators: AdministratorStore
     metrics: Metrics
     openapi: bytes
@@ -117,6 +123,7 @@ def readyz(site: Site, call: Call) -> Reply:
 def metrics(site: Site, call: Call) -> Reply:
     gauges = {"sealgate_development_mode": float(site.gateway.development)}
     text = site.metrics.text(gauges) + collateral_metrics.text(site.desk.view, site.gateway.clock.now())
+    text += forecast_gauges.text(site.gauges)
     return Reply(status=200, body=text.encode(), media_type=f"{TEXT}; version=0.0.4")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.http import admin, collateral, handlers
+from gateway.http import admin, collateral, forecast, handlers
 from gateway.http.message import JSON, OCTETS, YAML, Handler, Role
 
 KIB = 1024
@@ -110,5 +110,11 @@ ROUTES: tuple[Route, ...] = (
            "Let a credential count no more."),
     _admin("GET", "/v1/admin/attempts", admin.attempts, "Recent attempts with every finding."),
     _admin("GET", "/v1/admin/attempts/<id>", admin.attempt, "One attempt."),
+    _admin("GET", "/v1/admin/attempts/<id>/evidence", admin.evidence,
+           "Everything that it was decided on, as a replay bundle."),
+    _admin("GET", "/v1/admin/forecast", forecast.forecast,
+           "Which machines that are accepted today will not be, when, and what is short."),
+    _admin("POST", "/v1/admin/forecast", forecast.forecast,
+           "The same, if the baselines in the body were active too.", body=4096 * KIB, accepts=_ANY_YAML),
     _admin("GET", "/v1/admin/ledger", admin.ledger, "The last ledger entries."),
 )  # fmt: skip

@@ -45,6 +45,7 @@ _REFUSALS: dict[str, Any] = {
     "type": "array",
     "items": _object(["path", "reason", "where"], {"path": _PATH, "reason": _TEXT, "where": _TEXT}),
 }
+_AGAIN = {"type": "integer", "description": "seconds after which what was missing may be there"}
 _RELEASES: dict[str, Any] = {
     "type": "array",
     "items": _object(

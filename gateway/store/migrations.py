@@ -151,6 +151,19 @@ _RETENTION = (
         BEGIN SELECT RAISE(ABORT, 'appraisal: kept until its time is over'); END""",  # noqa: S608
 )
 
+_REPLAY = (
+    # What verifiers were handed, once for all appraisals that name it. noted: when it was last written down;
+    # while a set is in use that is done anew every hour.
+    """CREATE TABLE collateral_set (
+        digest TEXT PRIMARY KEY, tenant TEXT NOT NULL CHECK (tenant = ''), listing BLOB NOT NULL,
+        noted INTEGER NOT NULL) STRICT, WITHOUT ROWID""",
+    # evidence is sealed from here on, and runtime_data is in it. Rows from before have key_id ''.
+    "ALTER TABLE appraisal ADD COLUMN submission TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE appraisal ADD COLUMN key_id TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE appraisal ADD COLUMN held_by TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE appraisal ADD COLUMN collateral TEXT NOT NULL DEFAULT ''",
+)
+
 _RATCHETED = "('amd.crl', 'intel.pck-crl', 'intel.qe-identity', 'intel.root-crl', 'intel.tcb-info')"
 """Kinds of collateral that never get older. Certificates may: vendors mint the same one anew."""
 
@@ -235,6 +248,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     Migration(2, "retention", _RETENTION),
     Migration(3, "collateral engine", _ENGINE),
+    Migration(4, "replay", _REPLAY),
 )
 
 _VERSION_TABLE = """CREATE TABLE IF NOT EXISTS schema_version (

@@ -25,6 +25,7 @@ from gateway.store.connection import Connection, busy, connect, translate, unava
 from gateway.store.counters import read_counter, set_counter
 from gateway.store.database import Database, file_number
 from gateway.store.documents import SqliteDocuments
+from gateway.store.gauges import SqliteGauges
 from gateway.store.journal import SqliteJournal
 from gateway.store.ledger import SqliteLedger
 from gateway.store.migrations import APPLICATION_ID, migrate
@@ -66,6 +67,7 @@ class Store:
         self.collateral = SqliteCollateral(database)
         self.chores = SqliteChores(database)
         self.appraisals = SqliteAppraisals(database)
+        self.gauges = SqliteGauges(database)
         self.ledger = SqliteLedger(database, identity.store_id, clock)
         self.journal = SqliteJournal(database, self.ledger)
         self.secrets = SqliteSecrets(database, self.ledger)

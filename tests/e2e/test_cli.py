@@ -26,6 +26,7 @@ from tests.e2e.support import (
     snp_collateral,
     tdx_collateral,
 )
+from tests.integration.test_forecast import BASELINE
 from tests.support import ROOT
 
 SIMULATED_TDX = ("--simulate", "tdx", "--simulate-init-data", INIT_DATA.hex())
@@ -222,6 +223,40 @@ def test_the_ledger_is_whole_and_a_change_shows(provided: Server, tmp_path: Path
     done = run(provided, "ledger", "verify", str(file))
     assert done.returncode == 1
     assert b"BROKEN" in done.stdout
+
+
+def test_an_attempt_is_judged_again_by_asking_the_gateway_or_from_a_file(
+    provided: Server, tmp_path: Path
+) -> None:
+    provided.guest(SNP).get([PATH])
+    (attempt, *_) = parsed(provided, "admin", "attempts", "--last", "1")
+    found = parsed(provided, "verify", "--replay", attempt["attempt"])
+    assert (found["identical"], found["verdict"]) == (True, {"was": "accepted", "is": "accepted"})
+    file = tmp_path / "bundle.json"
+    good(provided, "admin", "evidence", attempt["attempt"], str(file), "--with-collateral", "now")
+    assert file.stat().st_mode & 0o777 == 0o600
+    for options in ((), ("--with-collateral", "now")):
+        assert good(provided, "verify", "--replay", str(file), *options).startswith(b"SIMULATED ")
+    elsewhere = run(provided, "admin", "evidence", attempt["attempt"], str(tmp_path / "no" / "file"))
+    assert (elsewhere.returncode, elsewhere.stderr.count(b"\n")) == (2, 1)
+    nobody = run(provided, "verify", "--replay", "0000-0000-0000-0000")
+    assert (nobody.returncode, nobody.stderr.count(b"\n")) == (1, 1)
+
+
+def test_the_forecast_says_who_will_be_short_of_what(provided: Server, tmp_path: Path) -> None:
+    provided.guest(SNP).get([PATH])
+    found = parsed(provided, "collateral", "forecast")
+    assert found["now"]["accepted"] == found["machines"] >= 1
+    assert (found["counts"]["early"], found["counts"]["baseline"]) == (0, 0)
+    baseline = tmp_path / "higher.yaml"
+    baseline.write_text(BASELINE.format(name="ours"))
+    told = good(provided, "collateral", "forecast", "--baseline", str(baseline)).decode()
+    assert "WITH THE BASELINE: 1 machine\n" in told
+    assert "snp.higher-floor" in told and "bootloader (reported_tcb) 10 → 11" in told
+    assert "to pass: update the host's boot loader" in told
+    baseline.write_text("sealgate: platform-baseline/1\n")
+    broken = run(provided, "collateral", "forecast", "--baseline", str(baseline))
+    assert broken.returncode == 1 and b"higher.yaml" in broken.stderr
 
 
 def test_doctor_says_what_is_missing(provided: Server) -> None:

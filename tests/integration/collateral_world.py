@@ -72,7 +72,7 @@ class World:
             raw = machine.extended_report(DATA) if brought else machine.report(DATA)
         else:
             raw = machine.quote(DATA)
-        return appraiser.verify(open_evidence(raw), ReportData(DATA), self.clock.now())
+        return appraiser.verify(open_evidence(raw), ReportData(DATA), self.clock.now())[0]
 
     def missing(self, machine: Any) -> tuple[Need, ...]:
         return self.verify(machine).missing

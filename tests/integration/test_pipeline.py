@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway import app, pipeline, releasing, secrets
+from gateway.appraisals import StoredAppraisal
 from gateway.attempts import Attempt
 from gateway.collateral import importing
 from gateway.collateral.settings import Collateral
@@ -20,7 +21,7 @@ from gateway.errors import GatewayError, GatewayReason
 from gateway.guest import public_jwk
 from gateway.http.handlers import Site
 from gateway.http.problem import of as problem_of
-from gateway.ports import LedgerUnavailable, NewEntry, StoredAppraisal
+from gateway.ports import LedgerUnavailable, NewEntry
 from gateway.protocol.native import report_data
 from gateway.refusal import Denied, because
 from gateway.simulator.guest import SimulatedGuest
@@ -255,7 +256,7 @@ def test_nothing_is_handed_out_on_a_plan_that_is_not_in_the_ledger(site: Site) -
     made: list[releasing.Plan] = []
     original = releasing.Releaser.hand_out
 
-    def hand_out(self: Any, attempt: Any, runtime: Any, plan: Any, receipts: Any) -> Any:
+    def hand_out(self: Any, attempt: Any, runtime: Any, plan: Any, receipts: Any, row: Any = None) -> Any:
         made.append(plan)
         with pytest.raises(AssertionError, match="not in the ledger"):
             original(self, attempt, runtime, plan, receipts[1:])
@@ -400,7 +401,7 @@ def test_evidence_that_nothing_vouches_for_is_not_kept(site: Site) -> None:
     body["evidence"]["report"] = b64.encode_url(bytes(raw))
     assert denied(pipeline.attest, site.gateway, "default", json.dumps(body).encode()) == "snp.signature"
     row = site.gateway.appraisals.recent("default", 1)[0]
-    assert row.evidence == b""
+    assert (row.submission, row.collateral) == (None, None)
     sent = json.loads(row.record)["evidence_sent"]
     assert sent["bytes"] > 1184 and len(sent["sha256"]) == 64
 
@@ -428,15 +429,15 @@ def test_a_token_without_its_record_is_nothing(site: Site, monkeypatch: pytest.M
 def test_the_key_comes_from_the_record(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a record's runtime data says, it must be what the evidence was made over."""
     token = token_of(site)
-    original = type(site.gateway.appraisals).get
+    original = pipeline.evidence.open_stored
     forged = public_jwk(fresh_key().public_key())
 
-    def get(self: Any, tenant: str, jti: str) -> Any:
-        stored = original(self, tenant, jti)
-        value = json.loads(stored.runtime_data) | {"key": forged}
-        return replace(stored, runtime_data=json.dumps(value).encode())
+    def open_stored(keys: Any, stored: Any) -> Any:
+        found = original(keys, stored)
+        value = json.loads(found.runtime_data) | {"key": forged}
+        return replace(found, runtime_data=json.dumps(value).encode())
 
-    monkeypatch.setattr(type(site.gateway.appraisals), "get", get)
+    monkeypatch.setattr(pipeline.evidence, "open_stored", open_stored)
     assert denied(pipeline.release, site.gateway, "default", release_body(token)) == "session.key-not-bound"
 
 
@@ -475,7 +476,8 @@ def test_an_envelope_or_a_cmw_is_taken_and_opened_again_at_release(
 ) -> None:
     body = attest_body(site, release=(), carry=carry)
     ear = pipeline.attest(site.gateway, "default", body)["ear"]
-    kept = json.loads(site.gateway.appraisals.recent("default", 1)[0].evidence)
+    row = site.gateway.appraisals.recent("default", 1)[0]
+    kept = json.loads(pipeline.evidence.open_stored(site.gateway.keys, row).evidence)
     assert kept == json.loads(body)["evidence"]
     assert pipeline.release(site.gateway, "default", release_body(ear))["releases"]
 

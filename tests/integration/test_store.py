@@ -13,14 +13,9 @@ from typing import Protocol, TypeVar
 
 import pytest
 
+from gateway.appraisals import CollateralSet, SealedSubmission, StoredAppraisal
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import (
-    NewEntry,
-    SealedSecret,
-    StoredAdministrator,
-    StoredAppraisal,
-    StoredDocument,
-)
+from gateway.ports import NewEntry, SealedSecret, StoredAdministrator, StoredDocument
 from gateway.store import Store
 from tests.stores import START, FakeClock, sqlite_store
 
@@ -269,9 +264,9 @@ def appraisal(jti: str = "j1", tenant: str = "acme", minutes: int = 0) -> Stored
         expires=LATER,
         releasable=True,
         verdict="accepted",
-        evidence=b"\0e",
-        runtime_data=b"{}",
         record=b"{}",
+        submission=SealedSubmission(digest="5d", key_id="k", sealed=b"\0sealed", held_by=jti),
+        collateral=CollateralSet(digest="c5", listing=b"crl 00\n"),
     )
 
 

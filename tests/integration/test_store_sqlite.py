@@ -233,14 +233,19 @@ def test_history_is_fixed(tmp_path: Path, store: Store, statement: str) -> None:
 def test_a_store_from_before_retention_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(migrate, "__defaults__", (MIGRATIONS[:1],))
-        with sqlite_store(tmp_path) as store:
-            fill(store)
-            with raw(tmp_path) as other:
-                other.execute("DELETE FROM appraisal")
-            store.journal.commit((), appraisal())
+        with sqlite_store(tmp_path) as store, raw(tmp_path) as other:
+            for jti in ("j0", "j1"):
+                row = (jti, to_micros(appraisal().created))
+                other.execute(
+                    "INSERT INTO appraisal VALUES (?, 'acme', ?, 0, 1, 'accepted', x'00', x'', x'7b7d')",
+                    row,
+                )
+            other.execute("DELETE FROM appraisal WHERE jti = 'j0'")
     with sqlite_store(tmp_path) as store:
         with raw(tmp_path) as other, pytest.raises(sqlite3.IntegrityError):
             other.execute("DELETE FROM appraisal")
+        old = store.appraisals.get("acme", "j1")
+        assert old is not None and (old.submission, old.collateral) == (None, None)
         assert store.appraisals.prune(appraisal().created + timedelta(seconds=1)) == 1
 
 
