@@ -566,8 +566,7 @@ def test_without_a_crl_nothing_is_released(tmp_path: Path) -> None:
 @pytest.mark.parametrize("state", ["missing", "ended", "too-old"])
 @pytest.mark.parametrize("accepted", [False, True], ids=["refused", "accepted-risk"])
 def test_only_a_named_risk_does_without_a_current_crl(tmp_path: Path, state: str, accepted: bool) -> None:
-    """Missing or older than we allow: undecided, unless somebody put a name to it. One past its nextUpdate is
-    the verifier's own open question, which no document answers."""
+    """Missing, past its nextUpdate, or older than we allow: undecided, unless somebody put a name to it."""
     ages = {"amd.crl": 1} if state == "too-old" else {}
     config = Config(data=tmp_path, development=True, collateral=Collateral(maximum_age_days=ages))
     prepared = app.prepare(config)
@@ -591,7 +590,7 @@ def test_only_a_named_risk_does_without_a_current_crl(tmp_path: Path, state: str
         at = issued + timedelta(hours=1)
         importing.import_file(made.desk.importer, crl, "crl", by="test", now=at)
     made = with_clock(made, Clock(NOW))
-    if accepted and state != "ended":
+    if accepted:
         reply = pipeline.attest(made.gateway, "default", attest_body(made))
         assert [each["path"] for each in reply["releases"]] == [PATH]
         (entry,) = store.appraisals.recent("default", 1)
