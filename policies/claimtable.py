@@ -35,7 +35,8 @@ _WRITTEN: Mapping[ClaimType, tuple[str, str]] = MappingProxyType(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One claim. kinds: the evidence that can carry it. written, in_json: its encodings; in_json is None when
-    results do not carry it among the claims. values: the closed list of words, or ()."""
+    results do not carry it among the claims. values: the closed list of words, or (). provenance: whose word
+    it is (`claimtypes.Provenance`)."""
 
     name: str
     type: str
@@ -48,6 +49,7 @@ class Row:
     in_json: str | None
     values: tuple[str, ...]
     pattern: str
+    provenance: str
     trustee: str | None
     trust_authority: str | None
     doc: str
@@ -82,6 +84,7 @@ def rows(claims: Mapping[str, ClaimSpec]) -> Iterator[Row]:
             in_json=None if spec.json is None else in_json,
             values=spec.values,
             pattern=spec.pattern,
+            provenance=spec.provenance.value,
             trustee=spec.trustee,
             trust_authority=spec.trust_authority,
             doc=spec.doc,

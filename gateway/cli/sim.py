@@ -17,6 +17,7 @@ import click
 from gateway.adapters import SystemClock
 from gateway.cli import options
 from gateway.cli.errors import InputError
+from gateway.cli.vendor import fault, vendor
 from gateway.simulator import inteldocs, keys, quotewrite, seeds, snpreport, spelling
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.guest import Machine
@@ -36,6 +37,10 @@ def sim() -> None:
     Everything is well formed and properly signed, under roots that only a gateway in development mode
     believes. Elsewhere it is refused with evidence.simulated.
     """
+
+
+sim.add_command(vendor)
+sim.add_command(fault)
 
 
 def common(command: Command) -> Command:
@@ -128,10 +133,11 @@ def tdx(
     at: str | None,
     as_json: bool,
 ) -> None:
-    """A TDX quote with the collateral that Intel's PCS would serve for it.
+    """A TDX quote with the collateral that Intel's PCS would serve for it, and the guest's event log.
 
     --set takes every field of the TD report and of the header (td_attributes, mr_td, rtmr3 …), and level
-    (UpToDate, OutOfDate, Revoked) for the platform, whose certificate then says so too.
+    (Next, UpToDate, OutOfDate, Revoked) for the platform, whose certificate then says so too. Next is what
+    the coming TCB recovery asks for.
 
     \b
     A debug TD on a platform whose firmware is out of date:
@@ -142,9 +148,8 @@ def tdx(
     layout = quotewrite.TD_BODIES[body or ("1.5" if version == "5" else "1.0")][2]
     facts, overrides = intel_settings(settings, layout)
     machine = TdxMachine(version=int(version), body=body, seed=seed, at=moment(at), **facts)
-    quoted(
-        machine, machine.quote(options.report_data(report_data, "--report-data"), **overrides), out, as_json
-    )
+    quote = machine.quote(options.report_data(report_data, "--report-data"), **overrides)
+    quoted(machine, quote, out, as_json)
 
 
 @sim.command()
@@ -225,6 +230,8 @@ def quoted(machine: TdxMachine | SgxMachine, quote: bytes, out: Path, as_json: b
         "tcb_signing_chain.pem": quotewrite.pem(machine.tcb_signing_chain()),
     }
     about = {"type": machine.TEE.lower(), "fmspc": machine.fmspc.hex().upper(), "signing_key": "PCK"}
+    if isinstance(machine, TdxMachine):
+        files["event_log.bin"] = machine.event_log(size=None)
     finish(machine, out, files, as_json, about)
 
 

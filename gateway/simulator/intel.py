@@ -21,9 +21,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from gateway.simulator import inteldocs, seeds
+from gateway.simulator import inteldocs, logwrite, seeds
 from gateway.simulator import quotewrite as q
 from gateway.simulator.intelmachine import IntelMachine
+from gateway.simulator.logwrite import LogEntry
 
 QE_VENDOR_ID = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 """Intel's, as in every real quote."""
@@ -32,7 +33,7 @@ AUTH_DATA = bytes(range(32))
 MR_TD = seeds.octets("", "TD launch measurement", 48)
 MR_ENCLAVE = seeds.octets("", "SGX enclave measurement", 32)
 """MRTD and MRENCLAVE of the simulated images, the same on every machine."""
-RTMRS = tuple(seeds.octets("", f"RTMR{n}", 48) for n in range(3))
+RTMRS = logwrite.registers(logwrite.BOOT)[:3]
 """RTMR0 to RTMR2 of the simulated guest; RTMR3 is zero, as long as nobody extends it."""
 SEPT_VE_DISABLE = 1 << 28
 
@@ -69,7 +70,11 @@ PROPERLY = Signing()
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Quoting(IntelMachine):
-    """The quoting enclave of a machine."""
+    """The quoting enclave of a machine: always a current one, and the next one where the level is "Next"."""
+
+    @property
+    def qe_svn(self) -> int:
+        return inteldocs.QE_SVN["Next" if self.level == "Next" else "UpToDate"]
 
     def _qe_part(self, signing: Signing, *, nested: bool) -> bytes:
         """Attestation key, QE report and its certification: the same in every quote of one enclave."""
@@ -81,7 +86,7 @@ class _Quoting(IntelMachine):
             "mr_enclave": seeds.octets("", f"{self.TEE} quoting enclave", 32),
             "mr_signer": self.qe_mr_signer,
             "isv_prod_id": self.QE_PROD_ID,
-            "isv_svn": inteldocs.QE_SVN["UpToDate"],
+            "isv_svn": self.qe_svn,
             "report_data": binding + bytes(32),
         }
         report = q.fill(q.ENCLAVE, q.ENCLAVE_SIZE, good | dict(signing.qe), signing.qe_patch)
@@ -106,13 +111,18 @@ class _Quoting(IntelMachine):
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TdxMachine(_Quoting):
     """A TDX host with one TD. version: 4 or 5. body: TD report "1.0", "1.5" or "1.5ex"; version 4 carries
-    1.0 only."""
+    1.0 only. log: what was measured since launch; the RTMRs follow from it, unless `fields` differs."""
 
     TEE = "TDX"
     QE_PROD_ID = 2
 
     version: int = 4
     body: str | None = None
+    log: tuple[LogEntry, ...] = logwrite.BOOT
+
+    def event_log(self, *, size: int | None = logwrite.PADDED_SIZE) -> bytes:
+        """The log as the guest finds it behind its CCEL table, which replays to the quoted RTMRs."""
+        return logwrite.write(self.log, size=size)
 
     @functools.cached_property
     def good(self) -> Mapping[str, Value]:
@@ -125,9 +135,7 @@ class TdxMachine(_Quoting):
                 "td_attributes": SEPT_VE_DISABLE,
                 "xfam": 0x600E7,
                 "mr_td": MR_TD,
-                "rtmr0": RTMRS[0],
-                "rtmr1": RTMRS[1],
-                "rtmr2": RTMRS[2],
+                **{f"rtmr{n}": value for n, value in enumerate(logwrite.registers(self.log))},
                 "tee_tcb_svn2": launched,
                 **self.fields,
             }
@@ -201,7 +209,7 @@ class SgxMachine(_Quoting):
         head: dict[str, Value] = {
             "version": 3,
             "key_type": q.ECDSA_P256,
-            "qe_svn": inteldocs.QE_SVN["UpToDate"],
+            "qe_svn": self.qe_svn,
             "pce_svn": self.pce_svn,
             "qe_vendor_id": QE_VENDOR_ID,
             "user_data": user_data(self.seed),

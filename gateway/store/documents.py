@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gateway.errors import GatewayError, GatewayReason
 from gateway.ports import NewEntry, StoredDocument
@@ -21,6 +22,22 @@ _ACTIVE = f"{_EVERYTHING} WHERE a.tenant = '' OR a.tenant = ? ORDER BY d.kind, d
 _ALL = f"{_EVERYTHING} ORDER BY d.tenant, d.kind, d.name"
 _TENANTS = "SELECT DISTINCT tenant FROM active_document WHERE tenant <> ''"
 _LAST = "SELECT coalesce(max(version), 0) FROM document WHERE tenant = ? AND kind = ? AND name = ?"
+_VERSION = """
+    SELECT tenant, kind, name, version, digest, source, activated FROM document
+    WHERE tenant = ? AND kind = ? AND name = ? AND version = ?
+"""
+
+
+def _document(row: tuple[Any, ...]) -> StoredDocument:
+    return StoredDocument(
+        tenant=row[0],
+        kind=row[1],
+        name=row[2],
+        version=row[3],
+        digest=row[4],
+        source=row[5],
+        activated=from_micros(row[6]),
+    )
 
 
 class SqliteDocuments:
@@ -36,19 +53,7 @@ class SqliteDocuments:
     def _documents(self, statement: str, values: tuple[str, ...]) -> tuple[int, Sequence[StoredDocument]]:
         def read(connection: Connection) -> tuple[int, Sequence[StoredDocument]]:
             rows = connection.execute(statement, values).fetchall()
-            documents = tuple(
-                StoredDocument(
-                    tenant=row[0],
-                    kind=row[1],
-                    name=row[2],
-                    version=row[3],
-                    digest=row[4],
-                    source=row[5],
-                    activated=from_micros(row[6]),
-                )
-                for row in rows
-            )
-            return read_counter(connection, _EPOCH) or 0, documents
+            return read_counter(connection, _EPOCH) or 0, tuple(map(_document, rows))
 
         return self._database.read(read)
 
@@ -62,6 +67,13 @@ class SqliteDocuments:
     def epoch(self) -> int:
         rows = self._database.query(COUNTER, (_EPOCH,))
         return int(rows[0][0]) if rows else 0
+
+    def versions(self, tenant: str, names: Sequence[tuple[str, str, int]]) -> Sequence[StoredDocument]:
+        out: list[StoredDocument] = []
+        for kind, name, version in names:
+            owner = "" if kind == "baseline" else tenant
+            out += map(_document, self._database.query(_VERSION, (owner, kind, name, version)))
+        return tuple(out)
 
     def change(
         self,

@@ -12,19 +12,24 @@ from typing import Any
 
 import pytest
 
+from gateway.simulator import logwrite
 from gateway.simulator.guest import SimulatedGuest
 from tests.e2e.support import (
     INIT_DATA,
     PATH,
     SECRET,
     SNP,
+    TDX,
     Server,
     documents,
     serving,
     snp_collateral,
     tdx_collateral,
 )
+from tests.integration.test_forecast import BASELINE
 from tests.support import ROOT
+
+SIMULATED_TDX = ("--simulate", "tdx", "--simulate-init-data", INIT_DATA.hex())
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +87,27 @@ def test_a_simulated_guest_gets_the_secret_byte_for_byte(provided: Server, kind:
         "--simulate", kind, "--simulate-init-data", INIT_DATA.hex(),
     )  # fmt: skip
     assert found == SECRET
+
+
+@pytest.mark.parametrize("how", ["tsm", "simulate"])
+def test_a_guest_sends_its_event_log_when_told_to(provided: Server, tmp_path: Path, how: str) -> None:
+    """A log that is not this boot's is refused, and one that is none never leaves."""
+    for name, raw in (
+        ("log", TDX.event_log()),
+        ("edited", logwrite.write(logwrite.BOOT[1:])),
+        ("none", b"x"),
+    ):
+        (tmp_path / name).write_bytes(raw)
+    with SimulatedGuest(TDX).answering_tsm(tmp_path / "report") as root:
+        source = ("--tsm-path", str(root)) if how == "tsm" else SIMULATED_TDX
+        asked = ("guest", "get", PATH, "--audience", provided.issuer, *source, "--event-log")
+        assert good(provided, *asked, str(tmp_path / "log")) == SECRET
+        edited = run(provided, *asked, str(tmp_path / "edited"))
+        assert (edited.returncode, b"tdx.event-log" in edited.stderr) == (1, True), edited.stderr
+        none = run(provided, *asked, str(tmp_path / "none"))
+        assert (none.returncode, b"event log.header.register: expected 4 bytes" in none.stderr) == (2, True)
+    snp = run(provided, "guest", "get", PATH, "--audience", "x", "--simulate", "snp", "--event-log", "f")
+    assert (snp.returncode, b"expected a TDX guest" in snp.stderr) == (2, True)
 
 
 def test_a_guest_with_configfs_tsm_gets_it_into_a_private_file(provided: Server, tmp_path: Path) -> None:
@@ -180,10 +206,12 @@ def test_a_policy_with_a_fault_says_line_and_column(provided: Server, tmp_path: 
 
 def test_collateral_status_counts(provided: Server) -> None:
     assert {each["kind"] for each in parsed(provided, "collateral", "status")} == {
-        "certificate",
-        "crl",
-        "tcb-info",
-        "qe-identity",
+        "amd.crl",
+        "intel.issuer",
+        "intel.pck-crl",
+        "intel.qe-identity",
+        "intel.root-crl",
+        "intel.tcb-info",
     }
 
 
@@ -220,6 +248,40 @@ def test_the_ledger_is_whole_and_a_change_shows(provided: Server, tmp_path: Path
     done = run(provided, "ledger", "verify", str(file))
     assert done.returncode == 1
     assert b"BROKEN" in done.stdout
+
+
+def test_an_attempt_is_judged_again_by_asking_the_gateway_or_from_a_file(
+    provided: Server, tmp_path: Path
+) -> None:
+    provided.guest(SNP).get([PATH])
+    (attempt, *_) = parsed(provided, "admin", "attempts", "--last", "1")
+    found = parsed(provided, "verify", "--replay", attempt["attempt"])
+    assert (found["identical"], found["verdict"]) == (True, {"was": "accepted", "is": "accepted"})
+    file = tmp_path / "bundle.json"
+    good(provided, "admin", "evidence", attempt["attempt"], str(file), "--with-collateral", "now")
+    assert file.stat().st_mode & 0o777 == 0o600
+    for options in ((), ("--with-collateral", "now")):
+        assert good(provided, "verify", "--replay", str(file), *options).startswith(b"SIMULATED ")
+    elsewhere = run(provided, "admin", "evidence", attempt["attempt"], str(tmp_path / "no" / "file"))
+    assert (elsewhere.returncode, elsewhere.stderr.count(b"\n")) == (2, 1)
+    nobody = run(provided, "verify", "--replay", "0000-0000-0000-0000")
+    assert (nobody.returncode, nobody.stderr.count(b"\n")) == (1, 1)
+
+
+def test_the_forecast_says_who_will_be_short_of_what(provided: Server, tmp_path: Path) -> None:
+    provided.guest(SNP).get([PATH])
+    found = parsed(provided, "collateral", "forecast")
+    assert found["now"]["accepted"] == found["machines"] >= 1
+    assert (found["counts"]["early"], found["counts"]["baseline"]) == (0, 0)
+    baseline = tmp_path / "higher.yaml"
+    baseline.write_text(BASELINE.format(name="ours"))
+    told = good(provided, "collateral", "forecast", "--baseline", str(baseline)).decode()
+    assert "WITH THE BASELINE: 1 machine\n" in told
+    assert "snp.higher-floor" in told and "bootloader (reported_tcb) 10 → 11" in told
+    assert "to pass: update the host's boot loader" in told
+    baseline.write_text("sealgate: platform-baseline/1\n")
+    broken = run(provided, "collateral", "forecast", "--baseline", str(baseline))
+    assert broken.returncode == 1 and b"higher.yaml" in broken.stderr
 
 
 def test_doctor_says_what_is_missing(provided: Server) -> None:

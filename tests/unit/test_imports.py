@@ -26,7 +26,8 @@ WITHIN_VERIFIERS = {
     "crypto": {"codec", "crypto", "errors"},
     "sevsnp": {"codec", "crypto", "sevsnp", "errors", "model", "verdict", "claimtypes"},
     "dcap": {"codec", "crypto", "dcap", "errors", "model", "verdict", "claimtypes"},
-    "tdx": {"codec", "crypto", "dcap", "tdx", "errors", "model", "verdict", "claimtypes"},
+    "eventlog": {"codec", "eventlog", "errors"},
+    "tdx": {"codec", "crypto", "dcap", "eventlog", "tdx", "errors", "model", "verdict", "claimtypes"},
     "sgx": {"codec", "crypto", "dcap", "sgx", "errors", "model", "verdict", "claimtypes"},
 }
 """Folder of `verifiers` to the parts of `verifiers` it may import: no TEE knows another."""
@@ -119,6 +120,7 @@ def test_the_clock_is_read_in_one_file_of_the_gateway() -> None:
     ("call", "home"),
     [
         ("Verification(", "verifiers/verdict.py"),
+        ("Vetted(", "verifiers/vetting.py"),
         ("ReleaseGrant(", "policies/release.py"),
     ],
 )

@@ -56,6 +56,7 @@ def _card(row: claimtable.Row) -> str:
         ("operators", ", ".join(row.operators)),
         ("written", row.written),
         ("values", ", ".join(row.values) or row.pattern),
+        ("whose word", row.provenance),
         ("in JSON", f"{row.json}: {row.in_json}" if row.in_json else "not among the claims of a result"),
         ("Trustee", row.trustee or ""),
         ("Trust Authority", row.trust_authority or ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from gateway.cli.policy import checking, documents, evidence, testing
 from gateway.cli.remote import admin_options
 from gateway.client import Client
 from gateway.ports import DEFAULT_TENANT
+from gateway.replay import bundle
 from policies import compiler
 from policies.appraise import appraise
 from policies.formatting import format_document
@@ -26,11 +28,12 @@ from policies.vocabulary import Vocabulary
 from verifiers import carriers
 from verifiers.carriers import MAX_EVIDENCE
 from verifiers.claims import BY_NAME
-from verifiers.collateral import MAX_FILE, classify
+from verifiers.collateral import MAX_FILE, classify, merge
 from verifiers.errors import AttestationError
 from verifiers.model import AnchorSet, Verification
 
 FOLDER = "evidence"
+_ENDINGS = {"tcb-info": "json", "qe-identity": "json"}
 ATTEMPT = re.compile(r"[0-9A-Z]{4}(-[0-9A-Z]{4}){3}")
 NAMES = ("policy.yaml", "references.yaml", "cases.yaml")
 _ASKED = frozenset({Requirement.FRESHNESS, Requirement.REVOCATION})
@@ -77,11 +80,12 @@ def init(
         if (out / written).exists():
             raise InputError(f"--out {out}: expected a folder without {written}, found one")
     if ATTEMPT.fullmatch(source) and not Path(source).exists():
-        name_of, raw = f"{source}.json", _of_attempt(client, source)
+        name_of, raw, held = f"{source}.json", *_of_attempt(client, source)
     else:
-        name_of, raw = Path(source).name, _read(Path(source))
-    kept = {f"{FOLDER}/{name_of}": raw} | _copied(collateral, name_of)
-    verification = _verified(raw, source, collateral, now, development)
+        name_of, raw, held = Path(source).name, _read(Path(source)), {}
+    kept = {f"{FOLDER}/{name_of}": raw} | held | _copied(collateral, name_of)
+    gathered = _gathered(held, collateral)
+    verification = _verified(raw, source, gathered, now, development)
     evidence_name = f"{FOLDER}/{name_of}"
     plan = Plan(
         name=name,
@@ -107,10 +111,24 @@ def init(
     click.echo(f"Next: sealgate policy check {out}; sealgate policy test {out} --mutate")
 
 
-def _of_attempt(client: Client, attempt: str) -> bytes:
-    """The evidence of an attempt, as the guest sent it. Raises ClientError."""
+def _of_attempt(client: Client, attempt: str) -> tuple[bytes, dict[str, bytes]]:
+    """The evidence of an attempt, as the guest sent it, and the collateral that it was judged with, by the
+    names of files. Raises ClientError; InputError for a bundle that is not what it says."""
     reply = client.get(f"/v1/admin/attempts/{attempt}/evidence")
-    return json.dumps(reply["evidence"], indent=1).encode()
+    with reading(f"attempt {attempt}"):
+        found = bundle.parse(json.dumps(reply).encode())
+    held = {
+        f"{FOLDER}/{piece.kind}-{piece.sha256[:12]}.{_ENDINGS.get(piece.kind, 'der')}": piece.raw
+        for piece in found.collateral
+        if piece.raw is not None
+    }
+    return found.submission.evidence, held
+
+
+def _gathered(held: dict[str, bytes], collateral: tuple[str, ...]) -> files.Gathered:
+    found = files.gather(collateral)
+    pieces = [classify(raw, name) for name, raw in held.items()]
+    return replace(found, collateral=merge(*pieces, found.collateral))
 
 
 def _read(path: Path) -> bytes:
@@ -146,12 +164,12 @@ def _is_collateral(path: Path) -> bool:
 
 
 def _verified(
-    raw: bytes, source: str, collateral: tuple[str, ...], now: datetime, development: bool
+    raw: bytes, source: str, gathered: files.Gathered, now: datetime, development: bool
 ) -> Verification:
     with reading(source):
         opened = carriers.open_evidence(raw, forced=None)
     anchors = AnchorSet.VENDOR_AND_SIMULATED if development else AnchorSet.VENDOR
-    return evidence.verified(opened, files.gather(collateral), now, anchors=anchors)
+    return evidence.verified(opened, gathered, now, anchors=anchors)
 
 
 def _draft(verification: Verification, plan: Plan) -> Draft:

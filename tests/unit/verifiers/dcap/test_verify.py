@@ -73,7 +73,8 @@ def test_good(machine: TdxMachine | SgxMachine) -> None:
     assert (got.signature_valid, got.chain_valid, got.simulated) == (True, True, True)
     assert got.tcb.status == "UpToDate"
     assert got.claims["evidence.simulated"] is True
-    own = ("tdx.attributes", "tdx.xfam", "tdx.seam") if machine.TEE == "TDX" else ("sgx.attributes",)
+    tdx = ("tdx.attributes", "tdx.xfam", "tdx.seam", "tdx.event-log")
+    own = tdx if machine.TEE == "TDX" else ("sgx.attributes",)
     assert tuple(check.id for check in got.checks) == (
         *CHECKS,
         *own,
