@@ -30,9 +30,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def office(store: Store) -> Office:
-    made = Office(
-        documents=store.documents, collateral=store.collateral, ledger=store.ledger, clock=FakeClock()
-    )
+    made = Office(documents=store.documents, ledger=store.ledger, clock=FakeClock())
     assert administration.activate_shipped(made, by="setup") > 0
     return made
 
