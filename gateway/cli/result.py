@@ -6,7 +6,7 @@ from datetime import datetime
 
 from policies.appraise import Appraisal
 from verifiers.carriers import Opened
-from verifiers.claims import TABLE, json_claims
+from verifiers.claims import TABLE, json_claims, provenances
 from verifiers.model import Check, EvidenceSummary, Need, TeeKind, Verdict, Verification
 
 
@@ -28,6 +28,7 @@ def to_json(appraisal: Appraisal, opened: Opened, ignored: tuple[str, ...]) -> d
             "date": moment(tcb.date),
         },
         "claims": _claims(verification),
+        "provenance": provenances(verification),
         "checks": [_check(check) for check in appraisal.checks],
         "unchecked": list(appraisal.unchecked),
         "missing": [_need(need) for need in verification.missing],
@@ -56,6 +57,7 @@ def malformed(reason: str, at: datetime | None) -> dict[str, object]:
         "simulated": False,
         "tcb": {"status": None, "advisory_ids": [], "date": None},
         "claims": {},
+        "provenance": {},
         "checks": [],
         "unchecked": [],
         "missing": [],

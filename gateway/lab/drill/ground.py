@@ -155,7 +155,7 @@ def prepared(start: datetime, *, settings: Mapping[str, Any] | None = None) -> I
                 **{"keep": _KEEP, **(settings or {})},
             ),
         )
-        first = app.prepare(config, clock)
+        first = app.prepare(config, clock=clock)
         site, store = app.compose(config, clock)
         try:
             for raw in (documents.references(), documents.policy()):
