@@ -15,7 +15,7 @@ from gateway.appraisals import SealedSubmission, StoredAppraisal
 from gateway.appraiser import Errand
 from gateway.errors import GatewayError, GatewayReason
 from gateway.evidence import Inputs, Submission
-from gateway.ledger.entry import MAX_BODY, canonical
+from gateway.ledger.entry import MAX_BODY
 from gateway.ports import Journal, Keys, LedgerReceipt, LedgerUnavailable, NewEntry, Random
 from gateway.refusal import Denied, PathRefusal, Why, because, of_error
 from policies.appraise import Appraisal
@@ -199,7 +199,7 @@ def _forget_evidence(attempt: Attempt) -> None:
 def _fitting(body: dict[str, Any]) -> dict[str, Any]:
     """`body`, or what is short in it with the number of everything left out: an entry that does not fit must
     not be an entry that is not written."""
-    if len(canonical(body)) <= MAX_BODY:
+    if len(record.encode(body)) <= MAX_BODY:  # as many bytes as in canonical order
         return body
     short = {name: value for name, value in body.items() if not isinstance(value, (list, dict))}
     return short | {"left_out": {name: len(body[name]) for name in body.keys() - short.keys()}}

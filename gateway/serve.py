@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.client
 import json
 import logging
@@ -29,7 +30,8 @@ from gateway.collateral import refresher
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.forecast import fleet, gauges
-from gateway.http import app as web
+from gateway.http.answer import fixed_headers
+from gateway.http.app import Application
 from gateway.http.front import Front
 from gateway.http.limiter import Limiter
 from gateway.store import Store
@@ -42,6 +44,9 @@ _STOP_SECONDS = 10
 _READY_SECONDS = 60
 _POLL_SECONDS = 0.05
 _HOUSEKEEPING_SECONDS = 60.0
+_YOUNG_OBJECTS = 10_000
+"""New objects after which a worker looks for cycles among them. Requests leave next to none, so to look often
+is work for nothing; Python's own figure is 700."""
 
 log = logging.getLogger("sealgate.serve")
 
@@ -50,16 +55,19 @@ def load_application(config: Config) -> Any:
     """What granian calls in a worker process: the front, and behind it the WSGI application."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     site, _ = app.compose(config)
-    application = web.create(site)
+    application = Application(site)
     limiter = Limiter(
         config.limits.attempts_per_minute,
         proxies=config.limits.proxies,
-        headers=web.fixed_headers(site),
+        headers=fixed_headers(site),
         count=lambda route: site.metrics.count("sealgate_http_requests_total", route=route, status="429"),
     )
+    gc.collect()
+    gc.freeze()  # what is there now stays for ever: no need to look through it again and again
+    gc.set_threshold(_YOUNG_OBJECTS)
     return Front(
-        application.wsgi_app,
-        web.body_limits(application),
+        application,
+        application.limit_of,
         threads=config.listen.threads,
         seconds=config.limits.read_seconds,
         refusal=limiter.refusal,
