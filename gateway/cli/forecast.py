@@ -26,15 +26,18 @@ _TITLES = {
 @click.option(
     "--days", default=30, show_default=True, type=click.IntRange(1, 36_500), help="Seen since then."
 )
+@click.option(
+    "--limit", default=500, show_default=True, type=click.IntRange(1, 2000), help="Machines at most."
+)
 @json_option
 @admin_options
-def forecast(baseline: str | None, days: int, as_json: bool, client: Client) -> None:
+def forecast(baseline: str | None, days: int, limit: int, as_json: bool, client: Client) -> None:
     """Which machines that are accepted today will not be, when, and what is short.
 
     Judged anew from the evidence that is kept: with Intel's early TCB infos and QE identities (if the gateway
     holds them, see `forecast` in its configuration), with --baseline, and as time goes by for 30 days.
     """
-    path, query = "/v1/admin/forecast", {"days": str(days)}
+    path, query = "/v1/admin/forecast", {"days": str(days), "limit": str(limit)}
     if baseline is None:
         found = client.get(path, **query)
     else:

@@ -71,18 +71,25 @@ class _Record(msgspec.Struct):
 
 
 def forecast(
-    forecaster: Forecaster, now: datetime, *, days: int, baseline: bytes | None = None, name: str = "baseline"
+    forecaster: Forecaster,
+    now: datetime,
+    *,
+    days: int,
+    most: int = MOST_MACHINES,
+    baseline: bytes | None = None,
+    name: str = "baseline",
 ) -> dict[str, Any]:
     """In JSON's types: what is ahead of each machine that was seen in the last `days`.
 
-    baseline: a file of baselines that are not active yet. Raises PolicyErrors for one that cannot be read or
-    does not compile with the active ones; GatewayError(REQUEST_MALFORMED) when there is none in it.
+    most: machines, those seen last. baseline: a file of baselines that are not active yet. Raises
+    PolicyErrors for one that cannot be read or does not compile with the active ones;
+    GatewayError(REQUEST_MALFORMED) when there is none in it.
     """
     archive = forecaster.archive
     active = _baselines(archive)
     policy = compiler.platform_only(active)
     proposed = None if baseline is None else _proposed(active, baseline, name)
-    found, attempts, left_out = machines(archive, now - timedelta(days=days))
+    found, attempts, left_out = machines(archive, now - timedelta(days=days), most)
     cache = LruChains(4096)
     outlooks = [_outlook(forecaster, each, now, policy, proposed, cache) for each in found]
     ahead = [(each, finding) for each in outlooks for finding in each.findings]
@@ -100,7 +107,7 @@ def forecast(
     }
 
 
-def machines(archive: Archive, since: datetime) -> tuple[list[Machine], int, int]:
+def machines(archive: Archive, since: datetime, most: int = MOST_MACHINES) -> tuple[list[Machine], int, int]:
     """Each machine once, with its newest evidence, of accepted attempts if there is any; how many attempts
     were looked at; and how many machines were left out, for there are too many or their evidence is gone."""
     chosen: dict[tuple[str, str], tuple[str, str, datetime, _Record]] = {}
@@ -116,8 +123,8 @@ def machines(archive: Archive, since: datetime) -> tuple[list[Machine], int, int
         if known is None or (known[3].verdict != "accepted" and record.verdict == "accepted"):
             chosen[key] = (tenant, attempt, created, record)
     out: list[Machine] = []
-    left_out = max(len(chosen) - MOST_MACHINES, 0)
-    for (kind, identity), (tenant, attempt, created, record) in list(chosen.items())[:MOST_MACHINES]:
+    left_out = max(len(chosen) - most, 0)
+    for (kind, identity), (tenant, attempt, created, record) in list(chosen.items())[:most]:
         stored = archive.appraisals.get(tenant, attempt)
         try:
             if stored is None:

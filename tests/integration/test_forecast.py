@@ -72,6 +72,9 @@ def test_each_machine_counts_once_and_by_its_newest_accepted_evidence(site: Site
     assert {each.attempt for each in found if each.id == SNP.hwid.hex()} == {newest}
     assert {each.id for each in found if each.kind == "tdx"} == {TDX.ppid.hex()}
     assert forecast(site)["now"]["accepted"] == 3
+    fewer = forecast(site, most=2)
+    assert (fewer["machines"], fewer["left_out"]) == (2, 1)
+    assert json.loads(route.forecast(site, call(limit="1")).body)["left_out"] == 2
     assert fleet.machines(site.archive, site.gateway.clock.now() + timedelta(seconds=1))[0] == []
 
 
