@@ -34,8 +34,11 @@ def claims(word: str, as_json: bool) -> None:
     if len(found) == 1:
         show(value, as_json, lambda: _card(found[0]))
         return
-    cells = [(row.name, row.size, row.trustee or "-", row.trust_authority or "-", row.doc) for row in found]
-    headers = ("CLAIM", "TYPE", "TRUSTEE", "TRUST AUTHORITY", "WHAT IT IS")
+    cells = [
+        (row.name, row.size, row.provenance, row.trustee or "-", row.trust_authority or "-", row.doc)
+        for row in found
+    ]
+    headers = ("CLAIM", "TYPE", "WHOSE WORD", "TRUSTEE", "TRUST AUTHORITY", "WHAT IT IS")
     hint = did_you_mean(word, [row.name for row in rows])
     empty = f"no claim matches {word!r}" + (f"; {hint}" if hint else "")
     show(value, as_json, lambda: table(headers, cells, empty))

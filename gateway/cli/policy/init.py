@@ -17,6 +17,7 @@ from gateway.cli.errors import InputError, one_line, reading
 from gateway.cli.policy import checking, documents, evidence, testing
 from gateway.cli.remote import admin_options
 from gateway.client import Client
+from gateway.errors import GatewayError
 from gateway.ports import DEFAULT_TENANT
 from gateway.replay import bundle
 from policies import compiler
@@ -115,8 +116,10 @@ def _of_attempt(client: Client, attempt: str) -> tuple[bytes, dict[str, bytes]]:
     """The evidence of an attempt, as the guest sent it, and the collateral that it was judged with, by the
     names of files. Raises ClientError; InputError for a bundle that is not what it says."""
     reply = client.get(f"/v1/admin/attempts/{attempt}/evidence")
-    with reading(f"attempt {attempt}"):
+    try:
         found = bundle.parse(json.dumps(reply).encode())
+    except GatewayError as error:
+        raise InputError(one_line(str(error)), str(error.reason)) from None
     held = {
         f"{FOLDER}/{piece.kind}-{piece.sha256[:12]}.{_ENDINGS.get(piece.kind, 'der')}": piece.raw
         for piece in found.collateral
