@@ -60,7 +60,9 @@ class AppraisalStore(Protocol):
 
     def get(self, tenant: str, jti: str) -> StoredAppraisal | None: ...
 
-    def recent(self, tenant: str, limit: int) -> Sequence[StoredAppraisal]: ...
+    def recent(self, tenant: str, limit: int, before: str | None = None) -> Sequence[StoredAppraisal]:
+        """Newest first; before: those made before that attempt, () when it is not there."""
+        ...
 
     def records(self, since: datetime, most: int) -> Iterator[tuple[str, str, datetime, bytes]]:
         """(tenant, jti, created, record) of what can be judged again, of every tenant, the newest first, made

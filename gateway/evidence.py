@@ -22,7 +22,7 @@ from gateway.ports import Keys, Supplied
 from policies.appraise import Appraisal
 from policies.model import Baseline
 from verifiers.codec import b64
-from verifiers.model import AnchorSet, Binding, ReportData
+from verifiers.model import AnchorSet, Binding, Outcome, ReportData
 
 _LABEL = b"sealgate/1 evidence"
 _LENGTH = 4
@@ -174,4 +174,10 @@ def told(inputs: Inputs, appraisal: Appraisal, digest: str, baselines: Sequence[
         "profile": appraisal.profile.value,
         "required": sorted(appraisal.required),
         "baselines": [{"name": f"{b.name}@{b.version}", "digest": b.digest} for b in baselines],
+        # What the verifier itself left standing, for backtests: policies are tried on its findings.
+        "open": [
+            [check.id, check.outcome.value]
+            for check in appraisal.verification.checks
+            if check.outcome is not Outcome.PASSED
+        ],
     }

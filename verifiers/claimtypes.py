@@ -7,10 +7,15 @@ The rows stand beside the code that reads the bytes (`sevsnp/claims.py`, `tdx/cl
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TypeVar
 
 from verifiers.model import ClaimValue, TcbVersion
+
+T = TypeVar("T")
 
 
 class ClaimType(enum.StrEnum):
@@ -99,3 +104,53 @@ def tcb_to_json(tcb: TcbVersion) -> dict[str, int]:
     """{"bl", "tee", "snp", "ucode"}, and "fmc" first where the product has one."""
     out = {"bl": tcb.bootloader, "tee": tcb.tee, "snp": tcb.snp, "ucode": tcb.microcode}
     return out if tcb.fmc is None else {"fmc": tcb.fmc, **out}
+
+
+def from_json(spec: ClaimSpec, value: object) -> ClaimValue:
+    """The claim that `to_json` wrote. Durations come back in whole seconds. Raises ValueError."""
+    try:
+        return _READERS[spec.type](value)
+    except (ValueError, TypeError, KeyError, OverflowError):
+        raise ValueError(f"{spec.name}: not a {spec.type.value} in JSON") from None
+
+
+def _bytes(value: object) -> bytes:
+    return bytes.fromhex(_is(str, value))
+
+
+def _tcb(value: object) -> TcbVersion:
+    parts = _is(dict, value)
+    if not parts.keys() >= {"bl", "tee", "snp", "ucode"} or not parts.keys() <= {"fmc", *_TCB_KEYS}:
+        raise ValueError
+    return TcbVersion(
+        bootloader=_is(int, parts["bl"]),
+        tee=_is(int, parts["tee"]),
+        snp=_is(int, parts["snp"]),
+        microcode=_is(int, parts["ucode"]),
+        fmc=_is(int, parts["fmc"]) if "fmc" in parts else None,
+    )
+
+
+def _is(kind: type[T], value: object) -> T:
+    if type(value) is not kind:
+        raise TypeError
+    return value
+
+
+_TCB_KEYS = ("bl", "tee", "snp", "ucode")
+_READERS: Mapping[ClaimType, Callable[[object], ClaimValue]] = MappingProxyType(
+    {
+        ClaimType.DIGEST: _bytes,
+        ClaimType.BYTES: _bytes,
+        ClaimType.FLAG: lambda value: _is(bool, value),
+        ClaimType.INTEGER: lambda value: _is(int, value),
+        ClaimType.MASK: lambda value: int(_is(str, value), 16),
+        ClaimType.TEXT: lambda value: _is(str, value),
+        ClaimType.VERSION: lambda value: tuple(map(int, _is(str, value).split("."))),
+        ClaimType.LIST: lambda value: tuple(_is(int, one) for one in _is(list, value)),
+        ClaimType.TCB: _tcb,
+        ClaimType.TIME: lambda value: datetime.fromisoformat(_is(str, value)),
+        ClaimType.DURATION: lambda value: timedelta(seconds=_is(int, value)),
+        ClaimType.SET: lambda value: frozenset(_is(str, one) for one in _is(list, value)),
+    }
+)

@@ -61,6 +61,16 @@ def list_policies(site: Site, call: Call) -> Reply:
     return json_reply({"documents": administration.active_documents(site.office, call.tenant)})
 
 
+def policy(site: Site, call: Call) -> Reply:
+    """One active document, with the whole file that it came in."""
+    wanted = (call.params["kind"], call.params["name"])
+    for row in site.office.documents.active(call.tenant)[1]:
+        if (row.kind, row.name) == wanted:
+            told = {"kind": row.kind, "name": row.name, "version": row.version, "digest": row.digest}
+            return json_reply({**told, "tenant": row.tenant, "source": row.source.decode()})
+    raise _absent("policy", " ".join(wanted))
+
+
 def retire_policy(site: Site, call: Call) -> Reply:
     kind, name = call.params["kind"], call.params["name"]
     if kind not in _KINDS:
@@ -107,8 +117,9 @@ def revoke_administrator(site: Site, call: Call) -> Reply:
 
 
 def attempts(site: Site, call: Call) -> Reply:
-    """Recent attempts, newest first, with every finding."""
-    rows = site.gateway.appraisals.recent(call.tenant, limit_of(call, 20, 200))
+    """Recent attempts, newest first, with every finding. ?before=ID: those made before that one."""
+    before = call.query.get("before") or None
+    rows = site.gateway.appraisals.recent(call.tenant, limit_of(call, 20, 200), before)
     return json_reply({"attempts": [json.loads(row.record) for row in rows]})
 
 

@@ -89,6 +89,7 @@ ROUTES: tuple[Route, ...] = (
            "Activate the documents of one YAML file, if everything compiles together.",
            body=4096 * KIB, accepts=_ANY_YAML),
     _admin("GET", "/v1/admin/policies", admin.list_policies, "Active documents."),
+    _admin("GET", "/v1/admin/policies/<kind>/<name>", admin.policy, "An active document, with its file."),
     _admin("DELETE", "/v1/admin/policies/<kind>/<name>", admin.retire_policy, "Let a document rest."),
     _admin("POST", "/v1/admin/collateral", collateral.import_file,
            "Certificates, CRLs, TCB info or QE identity, as served.", body=1024 * KIB, accepts=_FILES),

@@ -30,6 +30,9 @@ _SELECT = """
 """
 _GET = f"{_SELECT} WHERE a.tenant = ? AND a.jti = ?"
 _RECENT = f"{_SELECT} WHERE a.tenant = ? ORDER BY a.created DESC, a.rowid DESC LIMIT ?"
+_BEFORE = f"""{_SELECT} WHERE a.tenant = ?1
+    AND (a.created, a.rowid) < (SELECT created, rowid FROM appraisal WHERE tenant = ?1 AND jti = ?2)
+    ORDER BY a.created DESC, a.rowid DESC LIMIT ?3"""  # noqa: S608
 _RECORDS = """
     SELECT rowid, tenant, jti, created, record FROM appraisal
     WHERE rowid < ? AND collateral <> '' ORDER BY rowid DESC LIMIT ?
@@ -124,9 +127,11 @@ class SqliteAppraisals:
         rows = self._database.query(_GET, (tenant, jti))
         return _appraisal(rows[0]) if rows else None
 
-    def recent(self, tenant: str, limit: int) -> Sequence[StoredAppraisal]:
-        """Newest first."""
-        return tuple(map(_appraisal, self._database.query(_RECENT, (tenant, max(limit, 0)))))
+    def recent(self, tenant: str, limit: int, before: str | None = None) -> Sequence[StoredAppraisal]:
+        most = max(limit, 0)
+        if before is None:
+            return tuple(map(_appraisal, self._database.query(_RECENT, (tenant, most))))
+        return tuple(map(_appraisal, self._database.query(_BEFORE, (tenant, before, most))))
 
     def records(self, since: datetime, most: int) -> Iterator[tuple[str, str, datetime, bytes]]:
         first, below, left = to_micros(since), 2**63 - 1, most

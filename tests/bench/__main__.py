@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import collateral, http, policy, verification
+from tests.bench import backtest, collateral, http, policy, verification
 from tests.bench.clock import Timing
 
 
@@ -61,6 +61,15 @@ def measure(short: bool) -> list[Line]:
     replayed = verification.event_log(min(rounds, 300))
     lines.append(Line(what="event log, 100 events, replayed", measured=us(replayed["replay, 100 events"])))
     lines += policy_lines(rounds)
+    again = backtest.per_second(1_000 if short else 10_000)
+    lines.append(
+        Line(
+            what="backtest, attempts a second on one core",
+            measured=f"{again:,.0f}/s",
+            budget="≥ 5,000/s",
+            met=again >= 5_000,
+        )
+    )
     many = collateral.chips(1_000 if short else 10_000)
     lines += [
         Line(what=f"needs of {many.first.calls:,} chips, first time", measured=us(many.first)),

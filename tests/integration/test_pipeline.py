@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from gateway import app, pipeline, releasing, secrets
+from gateway import app, past, pipeline, releasing, secrets
 from gateway.appraisals import StoredAppraisal
+from gateway.appraiser import Appraiser
 from gateway.attempts import Attempt
 from gateway.collateral import importing
 from gateway.collateral.settings import Collateral
@@ -661,3 +662,43 @@ def test_a_policy_may_be_named_when_no_path_is_asked_for(site: Site) -> None:
     with pytest.raises(GatewayError) as caught:
         pipeline.attest(site.gateway, "default", both)
     assert caught.value.reason == "request.malformed"
+
+
+@pytest.mark.parametrize("machine", [SNP, TDX], ids=["snp", "tdx"])
+def test_a_stored_record_gives_back_the_very_claims_that_were_judged(site: Site, machine: Any) -> None:
+    """What a backtest judges is what was verified; ages alone lose their fractions of a second."""
+    seen: list[Any] = []
+    judged = site.gateway.appraiser
+
+    class Watching(Appraiser):
+        def judge(self, verification: Any, *rest: Any) -> Any:
+            seen.append(verification)
+            return super().judge(verification, *rest)
+
+    watching = Watching(source=judged.source, book=judged.book, anchors=judged.anchors, cache=judged.cache)
+    gateway = replace(site.gateway, appraiser=watching)
+    pipeline.attest(gateway, "default", attest_body(site, machine))
+    (row,) = gateway.appraisals.recent("default", 1)
+    found = past.of(row.record)
+    assert found is not None
+    assert found.policy == "payments-db"
+    whole = {
+        name: timedelta(seconds=int(value.total_seconds())) if isinstance(value, timedelta) else value
+        for name, value in seen[0].claims.items()
+    }
+    assert dict(found.verification.claims) == whole
+    assert found.verification.evidence == seen[0].evidence
+    assert found.verification.verdict is seen[0].verdict
+
+
+def test_records_without_findings_are_no_past(site: Site) -> None:
+    assert past.of(b"{}") is None
+    assert past.of(b"\xff") is None
+    tampered = json.loads(attest_body(site))
+    raw = bytearray(b64.decode_url(tampered["evidence"]["report"], "r", limit=9000))
+    raw[0x90] ^= 1
+    tampered["evidence"]["report"] = b64.encode_url(bytes(raw))
+    with pytest.raises(Denied):
+        pipeline.attest(site.gateway, "default", json.dumps(tampered).encode())
+    (row,) = site.gateway.appraisals.recent("default", 1)
+    assert past.of(row.record) is None

@@ -255,7 +255,6 @@ def read(
         "snp.vmpl": report.vmpl,
         "snp.guest_svn": report.guest_svn,
         "snp.policy": report.policy,
-        "snp.policy.abi": (report.policy >> 8 & 0xFF, report.policy & 0xFF),
         "snp.platform_info": report.platform_info,
         "snp.key_info": report.key_info,
         "snp.author_key_en": report.author_key_en,
@@ -278,7 +277,7 @@ def read(
         report.committed_tcb,
         report.committed_version,
     )
-    _flags(claims, report)
+    _flags(claims, report.policy, report.platform_info)
     if report.cpuid is not None:
         claims["snp.cpuid_fms"] = report.cpuid_fms.hex()
     if report.version != 4:
@@ -316,11 +315,12 @@ def _tcbs(claims: dict[str, ClaimValue], report: SnpReport, line: Product) -> No
         claims[claim] = decoded[raw]
 
 
-def _flags(claims: dict[str, ClaimValue], report: SnpReport) -> None:
+def _flags(claims: dict[str, ClaimValue], policy: int, platform_info: int) -> None:
     """Each known bit as a flag, and the names of those that are set."""
+    claims["snp.policy.abi"] = (policy >> 8 & 0xFF, policy & 0xFF)
     for into, bits, value in (
-        ("snp.policy_flags", _POLICY, report.policy),
-        ("snp.platform_info_flags", _PLATFORM, report.platform_info),
+        ("snp.policy_flags", _POLICY, policy),
+        ("snp.platform_info_flags", _PLATFORM, platform_info),
     ):
         names = []
         for claim, name, bit in bits:
@@ -329,3 +329,14 @@ def _flags(claims: dict[str, ClaimValue], report: SnpReport) -> None:
             if on:
                 names.append(name)
         claims[into] = frozenset(names)
+
+
+def complete(claims: dict[str, ClaimValue]) -> None:
+    """Add what follows from other claims and is not in JSON: for results that were read back from there."""
+    policy, info = claims.get("snp.policy"), claims.get("snp.platform_info")
+    if isinstance(policy, int) and isinstance(info, int):
+        _flags(claims, policy, info)
+    versions = [claims.get(f"snp.{which}_version") for which in ("current", "committed")]
+    tcbs = [claims.get(f"snp.{which}_tcb") for which in ("current", "committed")]
+    if None not in versions and None not in tcbs:
+        claims["snp.provisional_firmware"] = (tcbs[0], versions[0]) != (tcbs[1], versions[1])

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli.policy import authoring, checking, documents, explaining, init, questions, testing
+from gateway.cli.policy import (
+    authoring,
+    backtesting,
+    checking,
+    documents,
+    explaining,
+    init,
+    questions,
+    testing,
+)
 
 
 @click.group()
@@ -13,7 +22,7 @@ def policy() -> None:
 
     \b
     Write:     init, claims, schema, fmt
-    Examine:   check, test, explain, diff, prove
+    Examine:   check, test, explain, diff, prove, backtest
     Activate:  apply, list, retire
     """
 
@@ -28,6 +37,7 @@ for command in (
     explaining.explain,
     questions.diff,
     questions.prove,
+    backtesting.backtest,
     documents.apply,
     documents.list_,
     documents.retire,

@@ -30,9 +30,14 @@ class Loaded:
     cases: tuple[tuple[str, Cases], ...]
     shipped: tuple[Document, ...]
 
+    @property
+    def all(self) -> tuple[Document, ...]:
+        """Everything that counts together."""
+        return (*self.shipped, *(document for _, document in self.documents))
+
     def compiled(self) -> policybook.Compiled:
         """Raises PolicyErrors when the documents do not fit together."""
-        return policybook.compile_all((*self.shipped, *(document for _, document in self.documents)))
+        return policybook.compile_all(self.all)
 
 
 def load_all(paths: Sequence[str]) -> Loaded:
