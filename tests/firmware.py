@@ -1,4 +1,4 @@
-"""A small writer of firmware images: GUIDed table, SEV metadata, TDVF descriptor. For tests without vectors."""
+"""A small writer of firmware images: GUIDed table, SEV metadata, TDVF descriptor."""
 
 from __future__ import annotations
 

@@ -103,7 +103,9 @@ def _section(image: bytes, row: bytes, where: str) -> Section:
         )
     if offset + raw_size > len(image):
         raise malformed(
-            where, expected=f"data within {len(image)} bytes", found=f"{raw_size} bytes at {offset}"
+            where,
+            expected=f"data within {len(image)} bytes (of the whole image, with its variable store)",
+            found=f"{raw_size} bytes at {offset}",
         )
     return Section(
         data=image[offset : offset + raw_size],

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from policies.foundry import idblock, initdata, rtmr, snp, tdvf
+from policies.foundry import idblock, rtmr, snp, tdvf
 from policies.foundry.errors import FoundryError, FoundryReason
 from policies.foundry.guidtable import guid
 from policies.foundry.kernelhashes import DirectBoot
