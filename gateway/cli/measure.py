@@ -179,7 +179,7 @@ def snp_command(
             target = _target(wanted, report)
             found = explaining.explain(target, launch, counts, cpus, features)
             show(_explained_json(target, found), as_json, lambda: _explained_text(target, found))
-            click.get_current_context().exit(0 if found and not found[0].differences else 1)
+            click.get_current_context().exit(0 if found is not None and not found.differences else 1)
         family = list(snp.family(launch, counts, cpus, features))
     if publication.name is not None:
         _publish(publication, document.snp_rows(family), inputs.provenance)
@@ -312,38 +312,27 @@ def _row(member: Measurement) -> dict[str, object]:
     }
 
 
-def _explained_json(wanted: bytes, found: tuple[explaining.Explanation, ...]) -> dict[str, object]:
-    return {
-        "wanted": wanted.hex(),
-        "in_family": bool(found) and not found[0].differences,
-        "explanations": [
-            {
-                **_row(item.found),
-                "differences": [
-                    {"input": d.input, "given": d.given, "found": d.found} for d in item.differences
-                ],
-            }
-            for item in found
-        ],
+def _explained_json(wanted: bytes, found: explaining.Explanation | None) -> dict[str, object]:
+    explanation = found and {
+        **_row(found.found),
+        "differences": [{"input": d.input, "given": d.given, "found": d.found} for d in found.differences],
     }
+    in_family = found is not None and not found.differences
+    return {"wanted": wanted.hex(), "in_family": in_family, "explanation": explanation}
 
 
-def _explained_text(wanted: bytes, found: tuple[explaining.Explanation, ...]) -> str:
-    if not found:
+def _explained_text(wanted: bytes, found: explaining.Explanation | None) -> str:
+    if found is None:
         return (
             f"{wanted.hex()}: not explained. No monitor, CPU model, guest features or vCPU count up to "
             f"{explaining.SEARCHED_VCPUS[-1]} gives it, with or without kernel hashes: another firmware, "
             "kernel, initrd or command line was launched."
         )
-    lines = []
-    for item in found:
-        member = item.found
-        what = f"{member.vcpus} vCPU, {member.cpu}, guest features {member.guest_features:#x}"
-        lines.append(f"{'other than given' if item.differences else 'in the family'}: {what}")
-        lines += [
-            f"  {d.input}: given {one_line(d.given)}, launched with {one_line(d.found)}"
-            for d in item.differences
-        ]
+    member = found.found
+    what = f"{member.vcpus} vCPU, {member.cpu}, guest features {member.guest_features:#x}"
+    lines = [f"{'other than given' if found.differences else 'in the family'}: {what}"]
+    for item in found.differences:
+        lines.append(f"  {item.input}: given {one_line(item.given)}, launched with {one_line(item.found)}")
     return "\n".join(lines)
 
 

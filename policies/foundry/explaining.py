@@ -45,18 +45,18 @@ class _Variant:
 
 def explain(
     wanted: bytes, launch: Launch, vcpus: range, cpus: Sequence[str], features: Sequence[int]
-) -> tuple[Explanation, ...]:
-    """The launches with this measurement that differ from the given family in the fewest inputs.
+) -> Explanation | None:
+    """The launch with this measurement: one of the given family, else one that differs from it.
 
-    wanted: 48 bytes. () when none has it. Models of one CPUID signature cannot be told apart: the
-    first given one, or else QEMU's shortest name, stands for all. Raises FoundryError as `snp.family`.
+    wanted: 48 bytes. None when no launch has it; two cannot have it, since all that is varied is hashed.
+    Models of one CPUID signature cannot be told apart: the first given one, or else QEMU's shortest name,
+    stands for all. Raises FoundryError as `snp.family`.
     """
     for member in snp.family(launch, vcpus, cpus, features):
         if member.measurement == wanted:
-            return (Explanation(member, ()),)
-    found = [e for variant in _variants(launch) for e in _search(variant, wanted, vcpus, cpus, features)]
-    fewest = min((len(e.differences) for e in found), default=0)
-    return tuple(e for e in found if len(e.differences) == fewest)
+            return Explanation(member, ())
+    found = (e for variant in _variants(launch) for e in _search(variant, wanted, vcpus, cpus, features))
+    return next(found, None)
 
 
 def _search(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import http, policy, verification
+from tests.bench import foundry, http, policy, verification
 from tests.bench.clock import Timing
 
 
@@ -67,6 +67,11 @@ def measure(short: bool) -> list[Line]:
                 met=timing.p99 <= 150 if size == 10_000 else None,
             )
         )
+    family = foundry.families(3 if short else 10)
+    lines += [
+        Line(what="128 SNP measurements, each alone", measured=us(family["apart"])),
+        against("128 SNP measurements, one family", family["together"], family["apart"], "each alone", 0.02),
+    ]
     load = http.attest_and_release(300 if short else 4000)
     lines += [
         Line(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from policies.foundry import idblock, rtmr, snp, tdvf
+from policies.foundry import idblock, initdata, rtmr, snp, tdvf
 from policies.foundry.errors import FoundryError, FoundryReason
 from policies.foundry.guidtable import guid
 from policies.foundry.kernelhashes import DirectBoot
@@ -275,3 +277,14 @@ def test_every_tdx_answer_has_a_test_but_the_one_that_needs_an_image() -> None:
     tested |= {"separator", "boot-option-action", "exit-boot-invocation", "exit-boot-success"}
     tested |= {"cmdline-utf16", "rtmr-extend"}
     assert TDX.keys() - tested == {"dstack-0.5.5-default"}
+
+
+@needs_vectors("kbs")
+def test_init_data() -> None:
+    rows = json.loads(vector_bytes("kbs", "initdata/derived.json"))["rows"]
+    assert {row["algorithm"] for row in rows} >= {"sha256", "sha384", "sha512"}
+    for row in rows:
+        found = initdata.read(row["toml"].encode())
+        assert found.digest.hex() == row["digest_hex"]
+        assert found.fields["snp.host_data"].hex() == row["snp_host_data_hex"]
+        assert found.fields["tdx.mr_config_id"].hex() == row["tdx_mrconfigid_hex"]

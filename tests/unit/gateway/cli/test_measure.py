@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import hashlib
 import json
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.policybook import read
-from policies.foundry import snp, tdvf
+from policies.foundry import initdata, snp, tdvf
 from policies.foundry.errors import FoundryReason
 from policies.foundry.kernelhashes import DirectBoot
 from policies.foundry.snp import Launch
@@ -101,8 +103,7 @@ def test_a_report_that_does_not_match_is_explained(folder: Path) -> None:
     (folder / "report.bin").write_bytes(machine().report(bytes(64), measurement=real.measurement))
     done = run(*qemu(folder, *FAMILY, "--match", folder / "report.bin", "--json"))
     assert done.code == 1 and done.json["in_family"] is False
-    (found,) = done.json["explanations"]
-    assert found["differences"] == [{"input": "vCPUs", "given": "1-2", "found": "5"}]
+    assert done.json["explanation"]["differences"] == [{"input": "vCPUs", "given": "1-2", "found": "5"}]
     text = run(*qemu(folder, *FAMILY, "--explain", real.measurement.hex()))
     assert text.code == 1 and "vCPUs: given 1-2, launched with 5" in text.out
     (member,) = snp.family(launch, range(2, 3), ("EPYC-Genoa",), (0x21,))
@@ -173,3 +174,18 @@ def test_other_refusals(folder: Path) -> None:
     svsm = ("--vmm", "svsm", "--firmware", folder / "ovmf", "--svsm", folder / "svsm", "--vcpus", "1")
     assert "foundry.missing" in run(*SNP, *svsm, "--cpu", "EPYC").err
     assert json.loads(run(*SNP, *svsm, "--cpu", "EPYC", "--vars-size", 4096, "--json").out)
+
+
+@pytest.mark.parametrize("template", [False, True], ids=["pod", "deployment"])
+def test_init_data_of_a_pod(tmp_path: Path, template: bool) -> None:
+    document = b'version = "0.1.0"\nalgorithm = "sha256"\n[data]\n'
+    packed = base64.b64encode(gzip.compress(document)).decode()
+    indent = "    " if template else ""
+    text = "kind: Any\n" + ("spec:\n  template:\n" if template else "")
+    text += f"{indent}metadata:\n{indent}  annotations:\n{indent}    {initdata.ANNOTATION}: {packed}\n"
+    (tmp_path / "pod.yaml").write_text(text)
+    found = run("reference", "init-data", "--pod", tmp_path / "pod.yaml", "--json").json
+    assert found["digest"] == hashlib.sha256(document).hexdigest()
+    (tmp_path / "pod.yaml").write_text("kind: Pod\n")
+    done = run("reference", "init-data", "--pod", tmp_path / "pod.yaml")
+    assert done.code == 2 and "expected one annotation" in done.err
