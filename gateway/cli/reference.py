@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from gateway.cli.errors import InputError
+from gateway.cli.foundry import id_key, init_data
+from gateway.cli.measure import measure
 from gateway.cli.policy.documents import apply_files, check_files, show_active, show_found
 from gateway.cli.remote import admin_options, json_option
 from gateway.client import Client
@@ -14,6 +16,10 @@ from policies.model import ReferenceSet
 @click.group()
 def reference() -> None:
     """Reference values: which measurements are approved, by whom, until when."""
+
+
+for command in (measure, init_data, id_key):
+    reference.add_command(command)
 
 
 def _require_sets(paths: tuple[str, ...]) -> None:

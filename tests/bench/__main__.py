@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import backtest, collateral, http, policy, verification
+from tests.bench import backtest, collateral, foundry, http, policy, verification
 from tests.bench.clock import Timing
 
 
@@ -70,6 +70,11 @@ def measure(short: bool) -> list[Line]:
             met=again >= 5_000,
         )
     )
+    family = foundry.families(3 if short else 10)
+    lines += [
+        Line(what="128 SNP measurements, each alone", measured=us(family["apart"])),
+        against("128 SNP measurements, one family", family["together"], family["apart"], "each alone", 0.02),
+    ]
     many = collateral.chips(1_000 if short else 10_000)
     lines += [
         Line(what=f"needs of {many.first.calls:,} chips, first time", measured=us(many.first)),

@@ -1,0 +1,358 @@
+"""`sealgate reference measure`: what a launch will measure, computed from its inputs. Nothing is launched."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from gateway.adapters import SystemClock
+from gateway.cli import files
+from gateway.cli.errors import InputError, one_line, reading
+from gateway.cli.remote import json_option, read_input, show, table
+from gateway.policybook import read as read_documents
+from policies.foundry import document, explaining, rtmr, snp, tdvf
+from policies.foundry.document import Row
+from policies.foundry.errors import FoundryReason
+from policies.foundry.guidtable import MAX_IMAGE
+from policies.foundry.kernelhashes import DirectBoot
+from policies.foundry.snp import Launch, Measurement
+from policies.foundry.tdvf import PageOrder
+from policies.foundry.vmsa import MONITORS, Vmm
+from verifiers.sevsnp.abi import SnpReport
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+MAX_KERNEL = 1 << 30
+"""Bytes of a kernel or initrd."""
+IGVM = "igvm"
+_COUNT = re.compile(r"([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?\Z", re.ASCII)
+_HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{1,16})\Z", re.ASCII)
+_DIGEST = re.compile(r"(?:sha384:)?([0-9a-fA-F]{96})\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What a reference set says of itself; from --name, --owner, --valid-days, --set-version, --out."""
+
+    name: str | None
+    owner: str | None
+    days: int
+    version: int
+    out: str | None
+
+
+class Inputs:
+    """Files as they are read; their digests become the set's provenance."""
+
+    def __init__(self) -> None:
+        self.provenance: dict[str, str] = {"made_by": "sealgate reference measure"}
+
+    def file(self, kind: str, name: str, limit: int) -> bytes:
+        raw = read_input(name, limit)
+        self.provenance[kind] = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+        return raw
+
+
+@click.group()
+def measure() -> None:
+    """Predict launch measurements from firmware, kernel and machine.
+
+    What cannot be computed with certainty is refused, never guessed.
+    """
+
+
+def published(command: Command) -> Command:
+    """Options that turn the result into a reference set; the command gets a `Publication`."""
+
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        name: str | None,
+        owner: str | None,
+        valid_days: int,
+        set_version: int,
+        out: str | None,
+        **kw: Any,
+    ) -> Any:
+        if (name is None) != (owner is None):
+            raise InputError("a reference set needs both --name and --owner")
+        if out is not None and name is None:
+            raise InputError("--out: only a reference set is written to a file: give --name and --owner")
+        return command(*args, publication=Publication(name, owner, valid_days, set_version, out), **kw)
+
+    for option in (
+        json_option,
+        click.option("--out", help="Write the reference set to this file."),
+        click.option(
+            "--set-version", type=click.IntRange(1, 10**9), default=1, show_default=True, help="Of the set."
+        ),
+        click.option(
+            "--valid-days", type=click.IntRange(1, 3650), default=90, show_default=True, help="Of the set."
+        ),
+        click.option("--owner", help="Who vouches for the set, an address."),
+        click.option("--name", help="Print a reference set of this name."),
+    ):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[return-value]
+
+
+def direct_boot(command: Command) -> Command:
+    for option in (
+        click.option("--append", help="Kernel command line, exactly. Default with --kernel: empty."),
+        click.option("--initrd", help="What QEMU is given with -initrd."),
+        click.option("--kernel", help="What QEMU is given with -kernel."),
+    ):
+        command = option(command)
+    return command
+
+
+@measure.command(name="snp")
+@click.option(
+    "--vmm",
+    type=click.Choice([*(vmm.value for vmm in Vmm), IGVM]),
+    required=True,
+    help="Who launches the guest.",
+)
+@click.option("--firmware", help="OVMF image.")
+@click.option("--svsm", "svsm_file", help="SVSM image, with --vmm svsm.")
+@click.option("--vars-size", type=int, help="Bytes of the variable store, with --vmm svsm.")
+@click.option("--igvm", "igvm_file", help="IGVM file, with --vmm igvm.")
+@direct_boot
+@click.option("--vcpus", required=True, help="N or N-M.")
+@click.option("--cpu", help="QEMU's names, separated by commas.")
+@click.option("--guest-features", help="SEV_FEATURES in hex, separated by commas; 1 with an SVSM.")
+@click.option("--explain", "wanted", metavar="HEX", help="Which input explains this measurement?")
+@click.option("--match", "report", metavar="REPORT", help="As --explain, with the measurement of a report.")
+@published
+def snp_command(
+    vmm: str,
+    firmware: str | None,
+    svsm_file: str | None,
+    vars_size: int | None,
+    igvm_file: str | None,
+    kernel: str | None,
+    initrd: str | None,
+    append: str | None,
+    vcpus: str,
+    cpu: str | None,
+    guest_features: str | None,
+    wanted: str | None,
+    report: str | None,
+    as_json: bool,
+    publication: Publication,
+) -> None:
+    """SEV-SNP: MEASUREMENT for every vCPU count, CPU model and set of guest features.
+
+    \b
+      sealgate reference measure snp --vmm qemu --firmware OVMF.fd --kernel vmlinuz --initrd initrd \\
+        --append "console=ttyS0" --vcpus 1-64 --cpu EPYC-Milan,EPYC-Genoa --guest-features 1,21
+
+    With --explain or --match, exit code 1 means that the measurement is not in the family.
+    """
+    if vmm == IGVM or igvm_file is not None:
+        raise InputError(
+            "--vmm igvm: the layout of IGVM files is not known here well enough to state a value",
+            FoundryReason.UNCERTAIN,
+        )
+    if firmware is None:
+        raise InputError("--firmware: expected an OVMF image, found none")
+    monitor = Vmm(vmm)
+    inputs = Inputs()
+    inputs.provenance["monitor"] = monitor.value
+    launch = Launch(
+        vmm=monitor,
+        firmware=inputs.file("firmware", firmware, MAX_IMAGE),
+        boot=_boot(inputs, kernel, initrd, append),
+        svsm=None if svsm_file is None else inputs.file("svsm", svsm_file, MAX_IMAGE),
+        vars_size=vars_size,
+    )
+    counts, cpus = _counts(vcpus), _cpus(cpu, monitor)
+    features = _features(guest_features, monitor)
+    with reading(one_line(firmware)):
+        if wanted is not None or report is not None:
+            target = _target(wanted, report)
+            found = explaining.explain(target, launch, counts, cpus, features)
+            show(_explained_json(target, found), as_json, lambda: _explained_text(target, found))
+            click.get_current_context().exit(0 if found is not None and not found.differences else 1)
+        family = list(snp.family(launch, counts, cpus, features))
+    if publication.name is not None:
+        _publish(publication, document.snp_rows(family), inputs.provenance)
+        return
+    rows = [_row(member) for member in family]
+    show({"measurements": rows}, as_json, lambda: table(list(rows[0]), [list(r.values()) for r in rows], ""))
+
+
+@measure.command(name="tdx")
+@click.option("--firmware", required=True, help="TDVF image (OVMF with TDX).")
+@click.option(
+    "--page-order",
+    type=click.Choice([order.value for order in PageOrder]),
+    default=PageOrder.SINGLE_PASS.value,
+    show_default=True,
+    help="single-pass: QEMU 9 and later; two-pass: TDX forks of QEMU 8.",
+)
+@direct_boot
+@published
+def tdx_command(
+    firmware: str,
+    page_order: str,
+    kernel: str | None,
+    initrd: str | None,
+    append: str | None,
+    as_json: bool,
+    publication: Publication,
+) -> None:
+    """TDX: MRTD from the firmware; RTMR2 from the exact command line and the initrd.
+
+    RTMR0 and RTMR1 depend on the exact virtual machine and are not guessed: null in JSON.
+    """
+    inputs = Inputs()
+    inputs.provenance["page_order"] = page_order
+    image = inputs.file("firmware", firmware, MAX_IMAGE)
+    boot = _boot(inputs, kernel, initrd, append)
+    values: dict[str, bytes | None] = {"mr_td": None, "rtmr0": None, "rtmr1": None, "rtmr2": None}
+    with reading(one_line(firmware)):
+        values["mr_td"] = tdvf.mr_td(tdvf.parse(image), PageOrder(page_order))
+        if boot is not None and initrd is not None and append is not None:
+            values["rtmr2"] = rtmr.rtmr2(boot.append, boot.initrd)
+    known = {name: value for name, value in values.items() if value is not None}
+    if publication.name is not None:
+        claims = {f"tdx.{name}": value for name, value in known.items()}
+        _publish(publication, [Row("td", claims, f"pages added in {page_order}")], inputs.provenance)
+        return
+    missing = {name: why for name, why in rtmr.NOT_PREDICTED.items() if values[name] is None}
+    row = {name: None if value is None else value.hex() for name, value in values.items()}
+    found = {"measurements": [{**row, "page_order": page_order}], "not_predicted": missing}
+    lines = [f"{name:6}  {value.hex()}" for name, value in known.items()]
+    lines += [f"{name:6}  not predicted: {why}" for name, why in missing.items()]
+    show(found, as_json, lambda: "\n".join(lines))
+
+
+def _boot(inputs: Inputs, kernel: str | None, initrd: str | None, append: str | None) -> DirectBoot | None:
+    if kernel is None:
+        for option, value in (("--initrd", initrd), ("--append", append)):
+            if value is not None:
+                raise InputError(f"{option}: expected --kernel with it, found none")
+        return None
+    text = append or ""
+    inputs.provenance["command_line"] = f"sha256:{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
+    return DirectBoot(
+        inputs.file("kernel", kernel, MAX_KERNEL),
+        b"" if initrd is None else inputs.file("initrd", initrd, MAX_KERNEL),
+        text,
+    )
+
+
+def _counts(text: str) -> range:
+    found = _COUNT.match(text)
+    if found is None:
+        raise InputError(f"--vcpus: expected N or N-M, found {one_line(text[:40])!r}")
+    first, last = int(found[1]), int(found[2] or found[1])
+    if last < first:
+        raise InputError(f"--vcpus: expected the smaller number first, found {text}")
+    return range(first, last + 1)
+
+
+def _cpus(text: str | None, vmm: Vmm) -> tuple[str, ...]:
+    if text is None and MONITORS[vmm].rdx is None:
+        raise InputError(f"--cpu: expected one of {', '.join(snp.CPUS)}, found none")
+    # Where the model is not measured, one stands for all.
+    names = tuple(word.strip() for word in (text or "EPYC").split(","))
+    if len(set(names)) != len(names):
+        raise InputError("--cpu: expected each name once")
+    return names
+
+
+def _features(text: str | None, vmm: Vmm) -> tuple[int, ...]:
+    if text is None:
+        if vmm is Vmm.SVSM:
+            return (1,)
+        raise InputError(
+            "--guest-features: expected SEV_FEATURES in hex (1, or 21 with debug swap), found none: it is "
+            "measured, and kernels differ"
+        )
+    values = []
+    for word in text.split(","):
+        found = _HEX.match(word.strip())
+        if found is None:
+            raise InputError(f"--guest-features: expected hex, found {one_line(word[:40])!r}")
+        values.append(int(found[1], 16))
+    if len(set(values)) != len(values):
+        raise InputError("--guest-features: expected each value once")
+    return tuple(values)
+
+
+def _target(wanted: str | None, report: str | None) -> bytes:
+    """The measurement that is to be explained."""
+    if wanted is not None and report is not None:
+        raise InputError("expected --explain or --match, found both")
+    if report is not None:
+        evidence = files.open_evidence(report, None).evidence
+        if not isinstance(evidence, SnpReport):
+            raise InputError(f"{report}: expected SEV-SNP evidence, found {evidence.kind.value}")
+        return evidence.measurement
+    found = _DIGEST.match(wanted or "")
+    if found is None:
+        raise InputError("--explain: expected 96 hexadecimal digits (48 bytes)")
+    return bytes.fromhex(found[1])
+
+
+def _row(member: Measurement) -> dict[str, object]:
+    return {
+        "measurement": member.measurement.hex(),
+        "vcpus": member.vcpus,
+        "cpu": member.cpu,
+        "guest_features": f"{member.guest_features:#x}",
+    }
+
+
+def _explained_json(wanted: bytes, found: explaining.Explanation | None) -> dict[str, object]:
+    explanation = found and {
+        **_row(found.found),
+        "differences": [{"input": d.input, "given": d.given, "found": d.found} for d in found.differences],
+    }
+    in_family = found is not None and not found.differences
+    return {"wanted": wanted.hex(), "in_family": in_family, "explanation": explanation}
+
+
+def _explained_text(wanted: bytes, found: explaining.Explanation | None) -> str:
+    if found is None:
+        return (
+            f"{wanted.hex()}: not explained. No monitor, CPU model, guest features or vCPU count up to "
+            f"{explaining.SEARCHED_VCPUS[-1]} gives it, with or without kernel hashes: another firmware, "
+            "kernel, initrd or command line was launched."
+        )
+    member = found.found
+    what = f"{member.vcpus} vCPU, {member.cpu}, guest features {member.guest_features:#x}"
+    lines = [f"{'other than given' if found.differences else 'in the family'}: {what}"]
+    for item in found.differences:
+        lines.append(f"  {item.input}: given {one_line(item.given)}, launched with {one_line(item.found)}")
+    return "\n".join(lines)
+
+
+def _publish(publication: Publication, rows: list[Row], provenance: dict[str, str]) -> None:
+    """Print or write the set, once it reads back as a valid document."""
+    assert publication.name is not None and publication.owner is not None
+    text = document.write(
+        rows,
+        name=publication.name,
+        version=publication.version,
+        owner=publication.owner,
+        start=SystemClock().now().replace(microsecond=0),
+        days=publication.days,
+        provenance=provenance,
+    )
+    with reading("reference set"):
+        read_documents(text.encode(), "reference set")
+    if publication.out is None:
+        click.echo(text, nl=False)
+        return
+    with reading(publication.out), open(publication.out, "x", encoding="utf-8") as file:
+        file.write(text)
+    click.echo(f"{publication.out}: {len(rows)} measurements")

@@ -1,0 +1,191 @@
+"""`sealgate reference measure`: what it prints, writes and refuses."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.policybook import read
+from policies.foundry import initdata, snp, tdvf
+from policies.foundry.errors import FoundryReason
+from policies.foundry.kernelhashes import DirectBoot
+from policies.foundry.snp import Launch
+from policies.foundry.vmsa import Vmm
+from policies.model import ReferenceSet
+from tests import firmware as fw
+from tests.unit.gateway.cli.world import run, tdx_files
+from tests.unit.gateway.cli.world import snp as machine
+
+SNP = ("reference", "measure", "snp")
+TDX = ("reference", "measure", "tdx")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    files = {"ovmf": fw.ovmf(), "svsm": fw.svsm(), "tdvf": fw.tdvf(), "kernel": b"k", "initrd": b"i"}
+    for name, raw in files.items():
+        (tmp_path / name).write_bytes(raw)
+    return tmp_path
+
+
+def qemu(folder: Path, *more: object) -> tuple[object, ...]:
+    return (*SNP, "--vmm", "qemu", "--firmware", folder / "ovmf", *more)
+
+
+FAMILY = ("--vcpus", "1-2", "--cpu", "EPYC-Milan,EPYC-Genoa", "--guest-features", "0x21")
+
+
+def test_json_is_what_scripts_rely_on(folder: Path) -> None:
+    boot = ("--kernel", folder / "kernel", "--initrd", folder / "initrd", "--append", "quiet")
+    done = run(*qemu(folder, *boot, *FAMILY, "--json"))
+    launch = Launch(vmm=Vmm.QEMU, firmware=fw.ovmf(), boot=DirectBoot(b"k", b"i", "quiet"))
+    family = snp.family(launch, range(1, 3), ("EPYC-Milan", "EPYC-Genoa"), (0x21,))
+    assert done.json == {
+        "measurements": [
+            {
+                "measurement": member.measurement.hex(),
+                "vcpus": member.vcpus,
+                "cpu": member.cpu,
+                "guest_features": "0x21",
+            }
+            for member in family
+        ]
+    }
+    assert len(done.json["measurements"]) == 4
+
+
+def test_a_reference_set_is_a_valid_document(folder: Path) -> None:
+    more = ("--name", "guests", "--owner", "asha@acme.example", "--valid-days", "30", "--set-version", 7)
+    done = run(*qemu(folder, *FAMILY, *more))
+    (found,) = read(done.out.encode(), "set")
+    assert isinstance(found, ReferenceSet)
+    assert (found.name, found.version, found.owner) == ("guests", 7, "asha@acme.example")
+    assert (found.valid_until - found.valid_from).days == 30
+    assert dict(found.provenance)["firmware"] == f"sha256:{hashlib.sha256(fw.ovmf()).hexdigest()}"
+    rows = run(*qemu(folder, *FAMILY, "--json")).json["measurements"]
+    assert [entry.claims["snp.measurement"] for entry in found.entries] == [
+        bytes.fromhex(row["measurement"]) for row in rows
+    ]
+
+
+def test_launches_that_cannot_be_told_apart_share_an_entry(folder: Path) -> None:
+    options = (
+        "--vmm",
+        "gce",
+        "--firmware",
+        folder / "ovmf",
+        *FAMILY,
+        "--name",
+        "a",
+        "--owner",
+        "me@a.example",
+    )
+    (found,) = read(run(*SNP, *options).out.encode(), "set")
+    assert isinstance(found, ReferenceSet) and len(found.entries) == 2
+
+
+def test_a_set_is_written_once(folder: Path) -> None:
+    more = ("--name", "guests", "--owner", "me@a.example", "--out", folder / "set.yaml")
+    assert run(*qemu(folder, *FAMILY, *more)).code == 0
+    assert run("reference", "check", folder / "set.yaml").code == 0
+    again = run(*qemu(folder, *FAMILY, *more))
+    assert again.code == 2 and "file exists" in again.err
+
+
+def test_a_report_that_does_not_match_is_explained(folder: Path) -> None:
+    launch = Launch(vmm=Vmm.QEMU, firmware=fw.ovmf())
+    (real,) = snp.family(launch, range(5, 6), ("EPYC-Milan",), (0x21,))
+    (folder / "report.bin").write_bytes(machine().report(bytes(64), measurement=real.measurement))
+    done = run(*qemu(folder, *FAMILY, "--match", folder / "report.bin", "--json"))
+    assert done.code == 1 and done.json["in_family"] is False
+    assert done.json["explanation"]["differences"] == [{"input": "vCPUs", "given": "1-2", "found": "5"}]
+    text = run(*qemu(folder, *FAMILY, "--explain", real.measurement.hex()))
+    assert text.code == 1 and "vCPUs: given 1-2, launched with 5" in text.out
+    (member,) = snp.family(launch, range(2, 3), ("EPYC-Genoa",), (0x21,))
+    inside = run(*qemu(folder, *FAMILY, "--explain", member.measurement.hex()))
+    assert inside.code == 0 and inside.out.startswith("in the family: 2 vCPU, EPYC-Genoa")
+    other = run(*qemu(folder, *FAMILY, "--explain", "00" * 48))
+    assert other.code == 1 and "not explained" in other.out
+
+
+def test_tdx(folder: Path) -> None:
+    done = run(*TDX, "--firmware", folder / "tdvf", "--json")
+    (row,) = done.json["measurements"]
+    assert row["mr_td"] == tdvf.mr_td(tdvf.parse(fw.tdvf()), tdvf.PageOrder.SINGLE_PASS).hex()
+    assert row["rtmr0"] is row["rtmr1"] is row["rtmr2"] is None
+    assert done.json["not_predicted"].keys() == {"rtmr0", "rtmr1", "rtmr2"}
+    boot = ("--kernel", folder / "kernel", "--initrd", folder / "initrd", "--append", "quiet")
+    other = run(*TDX, "--firmware", folder / "tdvf", "--page-order", "two-pass", *boot, "--json").json
+    assert other["measurements"][0]["mr_td"] != row["mr_td"]
+    assert len(other["measurements"][0]["rtmr2"]) == 96
+    assert other["not_predicted"].keys() == {"rtmr0", "rtmr1"}
+    named = ("--name", "tds", "--owner", "me@a.example")
+    (found,) = read(run(*TDX, "--firmware", folder / "tdvf", *boot, *named).out.encode(), "set")
+    assert isinstance(found, ReferenceSet)
+    assert found.entries[0].claims.keys() == {"tdx.mr_td", "tdx.rtmr2"}
+
+
+def test_digests_beside_the_measurement(tmp_path: Path) -> None:
+    document = b'version = "0.1.0"\nalgorithm = "sha256"\n[data]\n'
+    (tmp_path / "initdata.toml").write_bytes(document)
+    found = run("reference", "init-data", tmp_path / "initdata.toml", "--json").json
+    assert found["snp.host_data"] == hashlib.sha256(document).hexdigest()
+    assert found["tdx.mr_config_id"] == hashlib.sha256(document).hexdigest() + "00" * 16
+    assert run("reference", "id-key", tmp_path / "initdata.toml").code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--vcpus", "0", "--cpu", "EPYC", "--guest-features", "1"), "--vcpus: expected N or N-M"),
+        (("--vcpus", "4-2", "--cpu", "EPYC", "--guest-features", "1"), "smaller number first"),
+        (("--vcpus", "1", "--guest-features", "1"), "--cpu: expected one of"),
+        (("--vcpus", "1", "--cpu", "EPYC"), "--guest-features: expected SEV_FEATURES"),
+        (("--vcpus", "1", "--cpu", "EPYC,EPYC", "--guest-features", "1"), "each name once"),
+        (("--vcpus", "1", "--cpu", "EPYC", "--guest-features", "1,0x1"), "each value once"),
+        (("--vcpus", "1", "--cpu", "EPYC", "--guest-features", "one"), "expected hex"),
+        (("--vcpus", "1", "--cpu", "Skylake", "--guest-features", "1"), FoundryReason.UNSUPPORTED),
+        (("--vcpus", "1", "--cpu", "EPYC", "--guest-features", "3"), FoundryReason.UNCERTAIN),
+        ((*FAMILY, "--append", "quiet"), "--append: expected --kernel"),
+        ((*FAMILY, "--name", "a"), "both --name and --owner"),
+        ((*FAMILY, "--out", "a"), "give --name and --owner"),
+        ((*FAMILY, "--name", "A", "--owner", "me@a.example"), "policy.identifier"),
+        ((*FAMILY, "--explain", "00"), "96 hexadecimal digits"),
+        ((*FAMILY, "--igvm", "file"), FoundryReason.UNCERTAIN),
+    ],
+)
+def test_what_is_refused_says_what_was_expected(folder: Path, options: tuple[str, ...], message: str) -> None:
+    done = run(*qemu(folder, *options))
+    assert done.code == 2 and done.out == "" and message in done.err
+
+
+def test_other_refusals(folder: Path) -> None:
+    (folder / "quote.bin").write_bytes(tdx_files()["quote.bin"])
+    done = run(*qemu(folder, *FAMILY, "--match", folder / "quote.bin"))
+    assert done.code == 2 and "expected SEV-SNP evidence" in done.err
+    assert run(*SNP, "--vmm", "igvm", "--vcpus", "1").code == 2
+    assert "--firmware: expected" in run(*SNP, "--vmm", "qemu", "--vcpus", "1").err
+    assert run(*TDX, "--firmware", folder / "ovmf").code == 2
+    svsm = ("--vmm", "svsm", "--firmware", folder / "ovmf", "--svsm", folder / "svsm", "--vcpus", "1")
+    assert "foundry.missing" in run(*SNP, *svsm, "--cpu", "EPYC").err
+    assert json.loads(run(*SNP, *svsm, "--cpu", "EPYC", "--vars-size", 4096, "--json").out)
+
+
+@pytest.mark.parametrize("template", [False, True], ids=["pod", "deployment"])
+def test_init_data_of_a_pod(tmp_path: Path, template: bool) -> None:
+    document = b'version = "0.1.0"\nalgorithm = "sha256"\n[data]\n'
+    packed = base64.b64encode(gzip.compress(document)).decode()
+    indent = "    " if template else ""
+    text = "kind: Any\n" + ("spec:\n  template:\n" if template else "")
+    text += f"{indent}metadata:\n{indent}  annotations:\n{indent}    {initdata.ANNOTATION}: {packed}\n"
+    (tmp_path / "pod.yaml").write_text(text)
+    found = run("reference", "init-data", "--pod", tmp_path / "pod.yaml", "--json").json
+    assert found["digest"] == hashlib.sha256(document).hexdigest()
+    (tmp_path / "pod.yaml").write_text("kind: Pod\n")
+    done = run("reference", "init-data", "--pod", tmp_path / "pod.yaml")
+    assert done.code == 2 and "expected one annotation" in done.err
