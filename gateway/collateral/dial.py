@@ -82,10 +82,10 @@ class Dialler:
 
     def get(self, request: Request) -> Reply:
         """Raises nothing: what goes wrong is an outcome."""
-        made: list[HTTPConnection] = []
-        pool = self._pool(request.url, made)
+        handles: list[socket.socket] = []
+        pool = self._pool(request.url, handles)
         late = threading.Event()
-        watch = threading.Timer(self.total_seconds, _hang_up, (made, late))
+        watch = threading.Timer(self.total_seconds, _hang_up, (handles, late))
         watch.daemon = True
         watch.start()
         try:
@@ -99,32 +99,36 @@ class Dialler:
         finally:
             watch.cancel()
             pool.close()
+            for handle in handles:
+                handle.close()
 
     def _late(self) -> Reply:
         detail = f"no whole answer within {self.total_seconds:g} s"
         return Reply(outcome=Outcome.UNAVAILABLE, detail=detail)
 
-    def _pool(self, url: str, made: list[HTTPConnection]) -> urllib3.HTTPConnectionPool:
+    def _pool(self, url: str, handles: list[socket.socket]) -> urllib3.HTTPConnectionPool:
+        """handles: gets a second descriptor of each socket, by which it can be shut down from outside,
+        whoever holds the first one by then, and also in the middle of a handshake."""
         parts = urlsplit(url)
         timeout = urllib3.Timeout(connect=self.connect_seconds, read=self.read_seconds)
         host = parts.hostname or ""
         if parts.scheme == "https":
             context = ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
-            pool: Any = urllib3.HTTPSConnectionPool(
+            pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(
                 host, parts.port, timeout=timeout, retries=False, ssl_context=context
             )
-            kind: Any = HTTPSConnection
         else:
             pool = urllib3.HTTPConnectionPool(host, parts.port, timeout=timeout, retries=False)
-            kind = HTTPConnection
+        plain: Any = HTTPSConnection if parts.scheme == "https" else HTTPConnection
 
-        def make(*args: Any, **kwargs: Any) -> HTTPConnection:
-            made.append(kind(*args, **kwargs))
-            return made[-1]
+        class Noted(plain):  # type: ignore[misc]
+            def _new_conn(self) -> socket.socket:
+                made: socket.socket = super()._new_conn()
+                handles.append(made.dup())
+                return made
 
-        pool.ConnectionCls = make
-        found: urllib3.HTTPConnectionPool = pool
-        return found
+        pool.ConnectionCls = Noted
+        return pool
 
     def _ask(self, pool: urllib3.HTTPConnectionPool, request: Request) -> Reply:
         parts = urlsplit(request.url)
@@ -193,15 +197,13 @@ def _retry_after(headers: Mapping[str, str]) -> int:
     return max(1, min(int(text[:9]), MAX_RETRY_AFTER))
 
 
-def _hang_up(made: list[HTTPConnection], late: threading.Event) -> None:
+def _hang_up(handles: list[socket.socket], late: threading.Event) -> None:
     late.set()
-    for connection in list(made):
-        sock = connection.sock
-        if sock is not None:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
+    for handle in list(handles):
+        try:
+            handle.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            continue
 
 
 def _words(error: BaseException) -> str:

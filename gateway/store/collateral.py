@@ -35,7 +35,8 @@ _OBJECTS = _ABOUT.format(
     more=", o.source, p.source", join="LEFT JOIN collateral_object AS p ON p.sha256 = s.previous"
 )
 _COMMON = _OBJECTS + f"WHERE s.kind NOT IN ({_LEAVES}) ORDER BY s.kind, s.key, s.channel, s.variant"
-_LEAF = _OBJECTS + "WHERE s.tenant = '' AND s.kind = ? AND s.key = ? ORDER BY s.ends DESC LIMIT ?"
+# The plus keeps SQLite from walking all leaves by their end instead of looking up one key.
+_LEAF = _OBJECTS + "WHERE s.tenant = '' AND s.kind = ? AND s.key = ? ORDER BY +s.ends DESC LIMIT ?"
 _MARK = f"SELECT sha256, issued, ends, number FROM collateral_slot WHERE {_NAMED}"  # noqa: S608
 _UPSERT = """
     INSERT INTO collateral_slot (tenant, kind, key, channel, variant, simulated, sha256, previous, origin,

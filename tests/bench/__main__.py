@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import http, policy, verification
+from tests.bench import collateral, http, policy, verification
 from tests.bench.clock import Timing
 
 
@@ -67,6 +67,17 @@ def measure(short: bool) -> list[Line]:
                 met=timing.p99 <= 150 if size == 10_000 else None,
             )
         )
+    many = collateral.chips(1_000 if short else 10_000)
+    lines += [
+        Line(what=f"needs of {many.first.calls:,} chips, first time", measured=us(many.first)),
+        Line(
+            what=f"needs of {many.warm.calls:,} chips, warm",
+            measured=us(many.warm),
+            ratio=f"{many.reads:g} store reads, {many.connections} vendor calls",
+            budget="≤ 1 read, 0 calls",
+            met=many.reads <= 1 and many.connections == 0,
+        ),
+    ]
     load = http.attest_and_release(300 if short else 4000)
     lines += [
         Line(

@@ -135,6 +135,15 @@ def test_a_leaf_that_is_new_makes_nobody_read_again(store: Store) -> None:
     assert [p.change for p in put(store, vcek(SNP))] == [False], "one that ends earlier is left aside"
 
 
+def test_a_leaf_is_looked_up_by_its_key_however_many_there_are(store: Store) -> None:
+    """Not by walking along all that end later."""
+    from gateway.store import collateral
+
+    plan = store.database.query("EXPLAIN QUERY PLAN " + collateral._LEAF, ("amd.vcek", "x", 1))
+    steps = [row[3] for row in plan if " s " in row[3]]
+    assert len(steps) == 1 and "PRIMARY KEY (tenant=? AND kind=? AND key=?)" in steps[0], steps
+
+
 def test_a_pck_is_found_by_what_was_asked(store: Store) -> None:
     need = Need(
         "intel.pck", (("cpusvn", "00"), ("encrypted_ppid", "ab"), ("pceid", "0000"), ("pcesvn", "0b00"))
