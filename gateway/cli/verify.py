@@ -1,20 +1,23 @@
 """`sealgate verify`: judge one piece of evidence, offline.
 
 Exit code: 0 accepted, 1 refused, 2 malformed input or wrong usage, 3 undecided. A definite failure outranks
-a missing input. Nothing here opens a socket.
+a missing input. No socket is opened, unless --fetch says so and something is missing.
 """
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
 
 import click
 
 from gateway.adapters import SystemClock
-from gateway.cli import files, offline, options, render, result, where
+from gateway.cli import fetching, files, offline, options, render, result
 from gateway.cli.errors import InputError
+from gateway.cli.files import Gathered
+from gateway.collateral.direct import Fetched
 from policies.appraise import Appraisal
 from verifiers.carriers import TYPES
 from verifiers.model import AnchorSet, Binding, ReportData, Unbound, Verdict
@@ -33,7 +36,10 @@ EXIT = MappingProxyType({Verdict.ACCEPTED: 0, Verdict.REFUSED: 1, Verdict.MALFOR
     "--require", default="", metavar="LIST", help="identity,freshness,revocation: must be answered."
 )
 @click.option("--reference", multiple=True, metavar="FILE", help="Reference values; may be repeated.")
-@click.option("--fetch", is_flag=True, help="Fetch missing collateral from the vendor.")
+@click.option("--fetch", is_flag=True, help="Fetch missing collateral from the vendors.")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="Whom --fetch asks: [collateral]."
+)
 @click.option("--development", is_flag=True, help="Accept SIMULATED hardware too, and mark it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify(
@@ -46,6 +52,7 @@ def verify(
     require: str,
     reference: tuple[str, ...],
     fetch: bool,
+    config_file: Path | None,
     development: bool,
     as_json: bool,
 ) -> None:
@@ -69,29 +76,20 @@ def verify(
         gathered = files.gather(collateral)
         documents = offline.read_documents(policy, reference)
         anchors = AnchorSet.VENDOR_AND_SIMULATED if development else AnchorSet.VENDOR
-        appraisal = offline.judge(
-            opened, gathered, documents, binding, now, required=required, anchors=anchors
-        )
-        if fetch:
-            _refuse_fetch(appraisal)
+
+        def judge(given: Gathered) -> Appraisal:
+            return offline.judge(opened, given, documents, binding, now, required=required, anchors=anchors)
+
+        appraisal, fetched = judge(gathered), list[Fetched]()
+        if fetch and appraisal.verification.missing:
+            asked = fetching.asking(config_file, development)
+            appraisal, fetched = fetching.complete(judge, gathered, asked, silent=as_json)
     except InputError as error:
         if as_json:
             click.echo(json.dumps(result.malformed(error.reason, now), indent=2))
         raise
     if as_json:
-        click.echo(json.dumps(result.to_json(appraisal, opened, gathered.ignored), indent=2))
+        click.echo(json.dumps(result.to_json(appraisal, opened, gathered.ignored, fetched), indent=2))
     else:
-        render.show(appraisal, opened, gathered.ignored, documents)
+        render.show(appraisal, opened, gathered.ignored, documents, given=evidence, fetched=fetched)
     raise SystemExit(EXIT[appraisal.verdict])
-
-
-def _refuse_fetch(appraisal: Appraisal) -> None:
-    """Nothing is fetched in this version: say what would have been, and where it is."""
-    needed = [
-        f"{where.title(need)}: {where.address(need) or 'no public address'}"
-        for need in appraisal.verification.missing
-    ]
-    lines = ["--fetch: not available in this version; fetch it yourself and give it with --collateral"]
-    if not needed:
-        lines = ["--fetch: not available in this version, and nothing is missing here: leave it out"]
-    raise InputError("\n".join([*lines, *needed]))
