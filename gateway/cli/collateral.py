@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from gateway.cli.collateral_bundles import export, import_, verify
-from gateway.cli.collateral_fetch import fetch, short_key
+from gateway.cli.collateral_fetch import fetch
 from gateway.cli.collateral_status import status
 from gateway.cli.remote import admin_options, json_option, show, table
+from gateway.cli.slotwords import what_for
 from gateway.client import Client
 
 
@@ -30,7 +31,7 @@ def prune(yes: bool, as_json: bool, client: Client) -> None:
     """
     path = "/v1/admin/collateral/prune"
     would = client.ask("POST", path, query={"dry": "true"})["would"]
-    rows = [(each["kind"], short_key(each["key"]), each["ends"][:10]) for each in would]
+    rows = [(each["kind"], what_for(each), each["ends"][:10]) for each in would]
     listed = table(("KIND", "WHAT FOR", "ENDED"), rows, "nothing ended more than a week ago")
     value: dict[str, Any] = {"would": would, "pruned": None}
     line = "Nothing was done: say --yes" if rows else ""

@@ -14,10 +14,10 @@ import click
 
 from gateway.cli import collateral_check as checking
 from gateway.cli import fetching, files
-from gateway.cli.collateral_fetch import short_key
 from gateway.cli.errors import InputError
 from gateway.cli.progress import bar
 from gateway.cli.remote import admin_options, json_option, read_input, show, table
+from gateway.cli.slotwords import what_for
 from gateway.client import Client
 from gateway.collateral import bundle
 from gateway.collateral import names as spelling
@@ -118,7 +118,7 @@ def import_(
             with reading_bundle(name):
                 head = bundle.read_head(file)
                 made += _bundle(name, head, file, trust, client, as_json)
-    rows = [(_MARKS[each["outcome"]], each["kind"], short_key(each["key"]), _result(each)) for each in made]
+    rows = [(_MARKS[each["outcome"]], each["kind"], what_for(each), _result(each)) for each in made]
     counted = Counter(each["outcome"] for each in made)
     total = ", ".join(f"{counted[word]} {word}" for word in ("imported", "held", "refused") if counted[word])
     few = [row for row, each in zip(rows, made, strict=True) if each["outcome"] != "held"]

@@ -13,6 +13,7 @@ from gateway.adapters import SystemClock
 from gateway.cli import options
 from gateway.cli.errors import InputError, reading
 from gateway.cli.remote import credential, said, table
+from gateway.cli.slotwords import what_for
 from gateway.client import Client
 from gateway.collateral import bundle, issuers, packing, ratchet, slots, status
 from gateway.collateral.ages import Ages
@@ -24,6 +25,8 @@ from verifiers import vetting
 from verifiers.errors import AttestationError
 from verifiers.model import AnchorSet
 from verifiers.vetting import Vetted
+
+NOT_GENUINE, OLDER = "not-genuine", "older"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +150,8 @@ def _judge(slot: Slot, found: Vetted, asked: Terms, known: Mapping[Slot, Mark], 
         state = status.TOO_OLD
     mark = known.get(slot)
     if mark is not None and ratchet.step(mark, found) is Step.BACK:
-        state, detail = "older", str(ratchet.refused(slot, mark, found))
+        error = ratchet.refused(slot, mark, found)
+        state, detail = OLDER, f"expected {error.expected}, found {error.found} [{error.reason}]"
     return Finding(
         slot=slot,
         sha256=found.sha256,
@@ -201,20 +205,22 @@ def text(report: Report, asked: Terms) -> str:
     if report.until is not None:
         over = "" if report.until > asked.now else "   ✗ over"
         lines.append(f"  holds      until {_text(report.until)}, when the first of it ends{over}")
-    rows = [
-        ("✓" if each.state == status.CURRENT else "✗", each.slot.kind, _slot(each.slot), each.state,
-         (_text(each.issued) or "–")[:10], (_text(each.until) or "–")[:10], each.origin or "–", each.detail)
-        for each in report.findings
-    ]  # fmt: skip
+    rows = [_row(each) for each in report.findings]
     heads = ("", "KIND", "WHAT FOR", "STATE", "ISSUED", "USABLE UNTIL", "FROM", "")
     return "\n".join([*lines, *(f"  {line}" for line in table(heads, rows, "").splitlines())])
 
 
-def _slot(slot: Slot) -> str:
-    parts = [part.split("=", 1)[-1] for part in slot.key.split()]
-    words = [part if len(part) <= 20 else f"{part[:16]}…" for part in parts]
-    words += [slot.channel] if slot.channel != slots.STANDARD else []
-    return " ".join([*words, *(["SIM"] if slot.simulated else [])]) or "–"
+def _row(each: Finding) -> tuple[str, ...]:
+    return (
+        "✓" if each.state == status.CURRENT else "✗",
+        each.slot.kind,
+        what_for(status.slot_json(each.slot)),
+        each.state,
+        (_text(each.issued) or "–")[:10],
+        (_text(each.until) or "–")[:10],
+        each.origin or "–",
+        each.detail,
+    )
 
 
 def _text(moment: datetime | None) -> str | None:

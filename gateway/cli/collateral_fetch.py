@@ -16,6 +16,7 @@ from gateway.cli import fetching, files
 from gateway.cli.errors import InputError
 from gateway.cli.progress import bar
 from gateway.cli.remote import admin_options, json_option, show, table
+from gateway.cli.slotwords import what_for
 from gateway.client import Client
 from gateway.collateral import names as spelling
 from gateway.collateral import slots
@@ -123,7 +124,7 @@ def _at_gateway(client: Client, needs: Sequence[Need], wait: int, as_json: bool)
                  "outcome": "nobody-serves-it", "again": None}
             )  # fmt: skip
     heads = ("KIND", "WHAT FOR", "OUTCOME")
-    shown = [(row["kind"], short_key(row["key"]), _words(row)) for row in rows]
+    shown = [(row["kind"], what_for(row), _words(row)) for row in rows]
     show(rows, as_json, lambda: table(heads, shown, "nothing is held, so there is nothing to fetch anew"))
     return 0 if all(row["outcome"] == "ok" for row in rows) else 1
 
@@ -172,11 +173,6 @@ def _words(row: dict[str, Any]) -> str:
         return "✓ held"
     again = f", again at {row['again'][:19]}Z" if row["again"] else ""
     return f"✗ {row['outcome']}{again}"
-
-
-def short_key(key: str) -> str:
-    """A slot's key without the long figures in it."""
-    return " ".join(part if len(part) <= 40 else f"{part[:24]}…" for part in key.split())
 
 
 # --- without a gateway -----------------------------------------------------------------------------------

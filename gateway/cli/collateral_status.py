@@ -14,12 +14,12 @@ from gateway.adapters import SystemClock
 from gateway.cli.errors import one_line
 from gateway.cli.page import clean
 from gateway.cli.remote import admin_options, json_option, show, table
+from gateway.cli.slotwords import what_for
 from gateway.client import Client
 from gateway.collateral.slots import CHANNELLED, RATCHETED
 
 SOON = timedelta(days=7)
 _BAD = frozenset({"ended", "too-old", "not-yet"})
-_WIDTH = 44
 
 
 @click.command()
@@ -91,12 +91,10 @@ def _row(row: dict[str, Any], now: datetime) -> tuple[str, ...]:
     next_ = left(_at(row["next_refresh"]), now) if row["next_refresh"] else "–"
     if row["next_refresh"] and _at(row["next_refresh"]) <= now:
         next_ = "due"
-    early = " early" if row["channel"] == "early" else ""
-    simulated = " SIM" if row["simulated"] else ""
     return (
         mark,
         row["kind"],
-        _key(row) + early + simulated,
+        what_for(row),
         f"{row['usable_until'][:10]} {left(_at(row['usable_until']), now)}",
         "our age" if own else "vendor",
         row["source"],
@@ -112,25 +110,13 @@ def _want(each: dict[str, Any], now: datetime) -> tuple[str, ...]:
     if each["retry_at"]:
         again = left(_at(each["retry_at"]), now)
     since = left(_at(each["wanted"]), now) if each["wanted"] else "–"
-    return each["kind"], _key(each), since, str(each["failures"]), each["outcome"] or "–", again
+    return each["kind"], what_for(each), since, str(each["failures"]), each["outcome"] or "–", again
 
 
 def _host(each: dict[str, Any], now: datetime) -> tuple[str, ...]:
     until = f" until {each['open_until'][11:19]}Z" if each["open_until"] else ""
     when = left(_at(each["outcome_at"]), now) if each["outcome_at"] else "–"
     return each["host"], each["circuit"] + until, str(each["failures"]), each["outcome"] or "–", when
-
-
-def _key(row: dict[str, Any]) -> str:
-    """A slot's key in as many characters as a table has room for."""
-    parts = [part.split("=", 1)[-1] for part in row["key"].split()]
-    if row["kind"] == "amd.vcek":
-        pairs = dict(part.split("=", 1) for part in row["key"].split() if "=" in part)
-        names = ("fmcSPL", "blSPL", "teeSPL", "snpSPL", "ucodeSPL")
-        tcb = ".".join(pairs[name] for name in names if name in pairs)
-        parts = [f"{pairs.get('chip_id', '')[:16]}…", tcb, row.get("variant", "")]
-    text = " ".join(part for part in parts if part) or "–"
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
 
 
 def _lines(

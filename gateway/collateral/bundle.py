@@ -38,12 +38,12 @@ from verifiers.errors import AttestationError
 
 MAGIC = b"sealgate-collateral/1"
 TYP = "sealgate-bundle+jws"
-MAX_OBJECTS = 10_000
-MAX_HEAD = 6 * 1024 * 1024
-"""Bytes of the four lines: 10,000 VCEKs take about five million."""
-MAX_BYTES = 256 * 1024 * 1024
+MAX_OBJECTS = 5_000
+MAX_HEAD = 3 * 1024 * 1024
+"""Bytes of the four lines; a head and a piece go into one request body, of which none has more than 4 MiB."""
+MAX_BYTES = 128 * 1024 * 1024
 """Bytes of a whole bundle."""
-MAX_PIECE = 2 * 1024 * 1024
+MAX_PIECE = 1024 * 1024
 """Bytes of members that go to a gateway at once."""
 _MAX_TOKEN = 8 * 1024
 _MEMBERS = ("bytes", "channel", "key", "kind", "sha256", "simulated", "variant")
