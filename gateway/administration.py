@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway import bundles, policybook
 from gateway.errors import GatewayError, GatewayReason
-from gateway.policybook import BASELINE, RELEASE
-from gateway.ports import Clock, DocumentStore, Ledger, StoredDocument
+from gateway.policybook import BASELINE, RELEASE, Sources
+from gateway.ports import Clock, DocumentStore, Ledger, NewEntry, StoredDocument
 from gateway.record import rfc3339
+from policies.errors import Place, PolicyErrors, Problems
 from policies.model import Baseline, Document, ReleasePolicy
+
+_ATTEMPTS = 8
+"""Changes are judged outside the store's lock; who finds that others were faster judges again, so often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
-    """The ports that administration needs, together."""
+    """The ports that administration needs, together. sources: stored files, as they were read."""
 
     documents: DocumentStore
     ledger: Ledger
     clock: Clock
+    sources: Sources = field(default_factory=Sources)
 
 
 def apply(
     office: Office, tenant: str, raw: bytes, name: str, *, by: str, baselines: bool
 ) -> list[dict[str, Any]]:
-    """Activate every document of one file, if all of them and everything active compile together.
+    """Activate every document of one file, if all of them and everything active compile together: what the
+    tenant has, and for a baseline what every tenant has.
 
-    Raises PolicyErrors with file, line and column; GatewayError(STORE_CONFLICT) for a version that is not
-    higher than every one before; GatewayError(FORBIDDEN) for a policy of another tenant, and for a
-    baseline unless `baselines`: those judge every tenant's evidence.
+    Raises PolicyErrors with file, line and column, of another tenant's documents without their words.
+    Raises GatewayError: STORE_CONFLICT for a version that is not higher than every one before; STORE_BUSY
+    when others keep changing documents; FORBIDDEN for a policy of another tenant, and for a baseline unless
+    `baselines`: those judge every tenant's evidence.
     """
     new = policybook.read(raw, name)
-    _, active = office.documents.active(tenant)
-    replaced = {(policybook.kind_of(document), document.name) for document in new}
-    kept = [row for row in active if (row.kind, row.name) not in replaced]
     for document in new:
         _require_tenant(document, tenant)
         if isinstance(document, Baseline) and not baselines:
@@ -46,49 +50,110 @@ def apply(
                 expected="an administrator of the whole gateway",
                 found=f"one of tenant {tenant}",
             )
-        _require_newer(document, active)
-    policybook.compile_all((*policybook.from_store(kept), *new))
-    return [_activate(office, tenant, document, raw, by) for document in new]
+    rows = [_row(office, tenant, document, raw) for document in new]
+    entries = [_entry("policy.activate", row, by, digest=row.digest) for row in rows]
+    replaced = {(row.tenant, row.kind, row.name) for row in rows}
+    wide = tuple(document for document in new if isinstance(document, Baseline))
+    for _ in range(_ATTEMPTS):
+        epoch, before = _seen(office, tenant, everything=bool(wide))
+        kept = [row for row in before if (row.tenant, row.kind, row.name) not in replaced]
+        policybook.compile_all((*office.sources.documents(_of(kept, tenant)), *new))
+        if wide:
+            _require_others_sound(office, tenant, before, kept, wide, wide[0])
+        if office.documents.change(epoch, entries, activate=rows):
+            return [_shown(row) for row in rows]
+    raise _contended()
 
 
 def retire(office: Office, tenant: str, kind: str, name: str, *, by: str) -> None:
     """Let a document count no more, if what stays still compiles. Raises as `apply`."""
-    _, active = office.documents.active(tenant)
-    if not any((row.kind, row.name) == (kind, name) for row in active):
-        raise GatewayError(
-            GatewayReason.REQUEST_NOT_FOUND,
-            f"no active {kind} has that name",
-            where="policies",
-            expected=f"an active {kind}",
-            found=repr(name[:64]),
-        )
-    kept = [row for row in active if (row.kind, row.name) != (kind, name)]
-    policybook.compile_all(policybook.from_store(kept))
-    owner = "" if kind == BASELINE else tenant
-    office.ledger.append(owner, "policy.retire", {"kind": kind, "name": name, "by": by})
-    office.documents.retire(owner, kind, name)
+    triple = ("" if kind == BASELINE else tenant, kind, name)
+    for _ in range(_ATTEMPTS):
+        epoch, before = _seen(office, tenant, everything=kind == BASELINE)
+        gone = [row for row in before if (row.tenant, row.kind, row.name) == triple]
+        if not gone:
+            raise GatewayError(
+                GatewayReason.REQUEST_NOT_FOUND,
+                f"no active {kind} has that name",
+                where="policies",
+                expected=f"an active {kind}",
+                found=repr(name[:64]),
+            )
+        kept = [row for row in before if row not in gone]
+        policybook.compile_all(office.sources.documents(_of(kept, tenant)))
+        if kind == BASELINE:
+            (missed,) = office.sources.documents(gone)
+            _require_others_sound(office, tenant, before, kept, (), missed)
+        if office.documents.change(epoch, [_entry("policy.retire", gone[0], by)], retire=[triple]):
+            return
+    raise _contended()
 
 
 def activate_shipped(office: Office, *, by: str) -> int:
     """The baselines that ship with the package, into a store that has none. How many."""
-    _, active = office.documents.active("")
+    epoch, active = office.documents.active("")
     if active:
         return 0
-    count = 0
-    for name, raw in bundles.baselines():
-        for document in policybook.read(raw, name):
-            _activate(office, "", document, raw, by)
-            count += 1
-    return count
+    rows = [
+        _row(office, "", document, raw)
+        for name, raw in bundles.baselines()
+        for document in policybook.read(raw, name)
+    ]
+    entries = [_entry("policy.activate", row, by, digest=row.digest) for row in rows]
+    # Another process that starts now does the same.
+    return len(rows) if office.documents.change(epoch, entries, activate=rows) else 0
 
 
 def active_documents(office: Office, tenant: str) -> list[dict[str, Any]]:
     return [_shown(row) for row in office.documents.active(tenant)[1]]
 
 
-def _activate(office: Office, tenant: str, document: Document, raw: bytes, by: str) -> dict[str, Any]:
+def _seen(office: Office, tenant: str, *, everything: bool) -> tuple[int, Sequence[StoredDocument]]:
+    return office.documents.everything() if everything else office.documents.active(tenant)
+
+
+def _of(rows: Sequence[StoredDocument], tenant: str) -> list[StoredDocument]:
+    """What counts for one tenant."""
+    return [row for row in rows if row.tenant in ("", tenant)]
+
+
+def _require_others_sound(
+    office: Office,
+    tenant: str,
+    before: Sequence[StoredDocument],
+    kept: Sequence[StoredDocument],
+    new: Sequence[Baseline],
+    changed: Document,
+) -> None:
+    """Every other tenant's documents must compile under the baselines that will count.
+
+    Raises PolicyErrors, policy.breaks-tenant: which tenant, and where, but not a word of what stands there.
+    What does not compile today does not count against the change.
+    """
+    problems = Problems()
+    for other in sorted({row.tenant for row in before} - {"", tenant}):
+        error = _fault(office, _of(kept, other), new)
+        if error is None or _fault(office, _of(before, other)) is not None:
+            continue
+        code = error.reason.removeprefix("policy.")
+        message = f"tenant {other}: its documents would no longer compile ({code}, {error.file}:{error.line})"
+        problems.add("breaks-tenant", Place(changed.source, 1, 1), message)
+    problems.check()
+
+
+def _fault(
+    office: Office, rows: Sequence[StoredDocument], new: Sequence[Baseline] = ()
+) -> PolicyErrors | None:
+    try:
+        policybook.compile_all((*office.sources.documents(rows), *new))
+    except PolicyErrors as error:
+        return error
+    return None
+
+
+def _row(office: Office, tenant: str, document: Document, raw: bytes) -> StoredDocument:
     kind = policybook.kind_of(document)
-    row = StoredDocument(
+    return StoredDocument(
         tenant="" if kind == BASELINE else tenant,
         kind=kind,
         name=document.name,
@@ -97,11 +162,21 @@ def _activate(office: Office, tenant: str, document: Document, raw: bytes, by: s
         source=raw,
         activated=office.clock.now(),
     )
-    body = {"kind": kind, "name": row.name, "version": row.version, "digest": row.digest, "by": by}
-    office.ledger.append(row.tenant, "policy.activate", body)
-    if not office.documents.activate(row):
-        raise _not_newer(document, "that version or a higher one was active already")
-    return _shown(row)
+
+
+def _entry(what: str, row: StoredDocument, by: str, **more: str) -> NewEntry:
+    body = {"kind": row.kind, "name": row.name, "version": row.version, **more, "by": by}
+    return NewEntry(row.tenant, what, body)
+
+
+def _contended() -> GatewayError:
+    return GatewayError(
+        GatewayReason.STORE_BUSY,
+        "others change documents at the same time; try again",
+        where="policies",
+        expected="a turn of our own",
+        found=f"{_ATTEMPTS} changes by others",
+    )
 
 
 def _require_tenant(document: Document, tenant: str) -> None:
@@ -113,23 +188,6 @@ def _require_tenant(document: Document, tenant: str) -> None:
             expected=f"tenant {tenant}",
             found=document.tenant,
         )
-
-
-def _require_newer(document: Document, active: Sequence[StoredDocument]) -> None:
-    for row in active:
-        same = (row.kind, row.name) == (policybook.kind_of(document), document.name)
-        if same and document.version <= row.version:
-            raise _not_newer(document, f"version {row.version} is active")
-
-
-def _not_newer(document: Document, found: str) -> GatewayError:
-    return GatewayError(
-        GatewayReason.STORE_CONFLICT,
-        f"{document.name} version {document.version}: a version is activated once, and only upwards; {found}",
-        where=document.name,
-        expected="a higher version",
-        found=found,
-    )
 
 
 def _shown(row: StoredDocument) -> dict[str, Any]:

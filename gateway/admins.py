@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import AdministratorStore, Clock, Ledger, Random, StoredAdministrator
+from gateway.ports import AdministratorStore, Clock, NewEntry, Random, StoredAdministrator
 from verifiers.codec import b64
 
 OWNER = "owner"
@@ -44,24 +44,56 @@ class Administrator:
 
 
 def create(
-    tenant: str, *, store: AdministratorStore, ledger: Ledger, clock: Clock, random: Random, by: str
+    tenant: str,
+    *,
+    store: AdministratorStore,
+    clock: Clock,
+    random: Random,
+    by: str,
+    deliver: Callable[[Credential], None] = lambda credential: None,
 ) -> Credential:
-    """A new administrator; its token must be shown to its owner now. by: id of who does it, or "setup".
+    """A new administrator. by: id of who does it, or "setup".
 
-    Raises LedgerUnavailable before any change; GatewayError(STORE_CONFLICT) if the random id exists.
+    deliver: called with the credential before it counts, to put it where its owner will find it; what it
+    raises is raised here, and nobody was made. Raises GatewayError(STORE_CONFLICT) if the random id exists,
+    STORE_UNAVAILABLE; then what was delivered is worthless.
     """
+    return _make(tenant, "admin.create", store, clock, random, by, deliver)
+
+
+def recover(
+    *,
+    store: AdministratorStore,
+    clock: Clock,
+    random: Random,
+    deliver: Callable[[Credential], None] = lambda credential: None,
+) -> Credential:
+    """A new administrator of the whole gateway, for who holds its folder; the ledger says how it came about.
+    As `create` otherwise."""
+    return _make("", "admin.recover", store, clock, random, "local", deliver)
+
+
+def _make(
+    tenant: str,
+    kind: str,
+    store: AdministratorStore,
+    clock: Clock,
+    random: Random,
+    by: str,
+    deliver: Callable[[Credential], None],
+) -> Credential:
     administrator_id, secret = random.bytes(8).hex(), b64.encode_url(random.bytes(32))
-    token = f"{_PREFIX}_{administrator_id}_{secret}"
+    credential = Credential(administrator_id, f"{_PREFIX}_{administrator_id}_{secret}")
     row = StoredAdministrator(
         id=administrator_id,
         tenant=tenant,
         role=OWNER,
-        token_sha256=_digest(token),
+        token_sha256=_digest(credential.token),
         created=clock.now(),
         revoked=None,
     )
-    ledger.append(tenant, "admin.create", {"id": administrator_id, "role": OWNER, "by": by})
-    if not store.add(row):
+    deliver(credential)
+    if not store.add(row, NewEntry(tenant, kind, {"id": administrator_id, "role": OWNER, "by": by})):
         raise GatewayError(
             GatewayReason.STORE_CONFLICT,
             "this administrator exists already",
@@ -69,7 +101,7 @@ def create(
             expected="a new id",
             found="one in use",
         )
-    return Credential(administrator_id, token)
+    return credential
 
 
 def authenticate(token: str, *, store: AdministratorStore) -> Administrator:
@@ -90,18 +122,23 @@ def authenticate(token: str, *, store: AdministratorStore) -> Administrator:
 
 
 def revoke(
-    administrator_id: str, *, store: AdministratorStore, ledger: Ledger, clock: Clock, by: str
+    administrator_id: str, *, store: AdministratorStore, clock: Clock, by: str, within: str = ""
 ) -> bool:
-    """The token counts no more; False when it did not. Raises LedgerUnavailable before any change."""
+    """The token counts no more; False when it did not.
+
+    within: the tenant whose administrators are meant, as if there were no others; "" means all. Raises
+    GatewayError(STORE_CONFLICT) for the last administrator of the whole gateway, STORE_UNAVAILABLE.
+    """
     found = store.get(administrator_id)
-    if found is None or found.revoked is not None:
+    if found is None or found.revoked is not None or within not in ("", found.tenant):
         return False
-    ledger.append(found.tenant, "admin.revoke", {"id": administrator_id, "by": by})
-    return store.revoke(administrator_id, clock.now())
+    entry = NewEntry(found.tenant, "admin.revoke", {"id": administrator_id, "by": by})
+    return store.revoke(administrator_id, clock.now(), entry)
 
 
-def listed(store: AdministratorStore) -> Sequence[StoredAdministrator]:
-    return store.list()
+def listed(store: AdministratorStore, within: str = "") -> Sequence[StoredAdministrator]:
+    """Those of one tenant, or all of them; revoked ones included, oldest first."""
+    return tuple(each for each in store.list() if within in ("", each.tenant))
 
 
 def _digest(token: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,15 +47,33 @@ class Prepared:
     credential: admins.Credential | None
 
 
+def recover(config: Config, deliver: Callable[[admins.Credential], None]) -> admins.Credential:
+    """A new administrator of the whole gateway, for whoever holds its data folder.
+
+    deliver: as `admins.create`. It takes the database and the keys that belong to it: whoever has both has
+    every secret already, so this gives nobody more than they had. Raises GatewayError: as `open_store` and
+    `FileKeys.load`.
+    """
+    clock, random = SystemClock(), OsRandom()
+    path = config.database_folder / DATABASE
+    with open_store(path, create=None, expect=None, clock=clock, random=random) as store:
+        FileKeys.load(config.keys_folder, store.identity, random)
+        return admins.recover(store=store.administrators, clock=clock, random=random, deliver=deliver)
+
+
 def store_exists(config: Config) -> bool:
     return (config.database_folder / DATABASE).exists()
 
 
-def prepare(config: Config) -> Prepared:
-    """Create store, keys, first administrator and shipped baselines, unless they are there.
+def prepare(
+    config: Config, deliver: Callable[[admins.Credential], None] = lambda credential: None
+) -> Prepared:
+    """Create store, keys, shipped baselines and first administrator, unless they are there. The administrator
+    is the last of it: whatever fails before leaves no credential to be lost, and the next start goes on.
 
-    Raises GatewayError: the store's and the keys' own reasons, STORE_KIND above all when the mode is not the
-    one that the store was created in, and KEYS_ABSENT when a store in use has lost its keys.
+    deliver: as `admins.create`, for the first administrator. Raises what it raises, LedgerUnavailable, and
+    GatewayError: the store's and the keys' own reasons, STORE_KIND above all when the mode is not the one
+    that the store was created in, and KEYS_ABSENT when a store in use has lost its keys.
     """
     clock, random = SystemClock(), OsRandom()
     path = config.database_folder / DATABASE
@@ -64,10 +83,10 @@ def prepare(config: Config) -> Prepared:
         _prepare_keys(config, store, random)
         credential = None
         if not store.administrators.list():
-            credential = admins.create(
-                "", store=store.administrators, ledger=store.ledger, clock=clock, random=random, by="setup"
-            )
             activate_shipped(_office(store, clock), by="setup")
+            credential = admins.create(
+                "", store=store.administrators, clock=clock, random=random, by="setup", deliver=deliver
+            )
         _vet_what_is_held(config, store, clock.now())
         return Prepared(store, created, credential)
     except BaseException:
@@ -94,7 +113,8 @@ def compose(config: Config) -> tuple[Site, Store]:
     )
     keys = FileKeys.load(config.keys_folder, store.identity, random)
     metrics = Metrics()
-    vault = Vault(store=store.secrets, keys=keys, ledger=store.ledger, clock=clock)
+    vault = Vault(store=store.secrets, keys=keys, clock=clock)
+    office = _office(store, clock)
     issuer = config.issuer_name
     gateway = Gateway(
         issuer=issuer,
@@ -113,7 +133,7 @@ def compose(config: Config) -> tuple[Site, Store]:
                 channel=config.collateral.channel,
                 wanting=assembly.wanting(config.collateral, store.chores, development=store.development),
             ),
-            book=PolicyBook(store.documents),
+            book=PolicyBook(store.documents, office.sources),
             anchors=_anchors(store),
             cache=LruChains(config.limits.chains),
         ),
@@ -129,7 +149,7 @@ def compose(config: Config) -> tuple[Site, Store]:
     site = Site(
         config=config,
         gateway=gateway,
-        office=_office(store, clock),
+        office=office,
         desk=_desk(config, store),
         vault=vault,
         administrators=store.administrators,

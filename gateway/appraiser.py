@@ -68,7 +68,13 @@ class Appraiser:
         errand: for whom; what was lacking is noted for it, so that it is there next time. None notes nothing.
         """
         held = self.supply(opened, now)
-        found = registry.verify(opened.evidence, self.endorsements(opened, held), binding, now)
+        found = registry.verify(
+            opened.evidence,
+            self.endorsements(opened, held),
+            binding,
+            now,
+            event_log=opened.event_log,
+        )
         if errand is not None:
             errand.retry_after = self.source.want(_lacking(opened, found), now, errand.client)
         found = replace(found, checks=(*found.checks, *map(_withheld, held.withheld)))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from gateway.collateral.ages import DEFAULT_DAYS
 from gateway.collateral.settings import Collateral, needs_of
@@ -68,6 +68,10 @@ class Limits:
     appraisal_days: int = 30
     chains: int = 4096
     """verified chains that a worker remembers"""
+    attempts_per_minute: int = 6000
+    """of one client address in one worker, and as many challenges; 0: no limit"""
+    proxies: tuple[str, ...] = ()
+    """addresses of our own proxies, whose X-Forwarded-For says who the client is"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +171,10 @@ def parse(raw: bytes, name: str) -> Config:
 
 
 def check(config: Config) -> None:
-    """The rules that hold between settings. Raises ConfigError."""
+    """The rules that hold between settings, wherever they came from. Raises ConfigError."""
     tls = config.tls
+    if config.issuer is not None:
+        _url(config.issuer, "issuer")
     if (tls.certificate is None) != (tls.key is None):
         raise ConfigError("tls: expected both certificate and key, found one of them")
     if not tls.enabled and not is_loopback(config.listen.host):
@@ -262,16 +268,21 @@ def _flag(value: object, where: str) -> bool:
 
 
 def _url(value: object, where: str) -> str:
+    """A name that tokens carry and guests compare byte for byte: https, or http to ourselves for trials."""
     text = _text(value, where)
-    parts = urlsplit(text)
-    if (
-        parts.scheme not in {"https", "http"}
-        or not parts.hostname
-        or parts.query
-        or parts.fragment
-        or "@" in parts.netloc
-    ):
-        raise ConfigError(f"{where}: expected a URL like https://gateway.example, found {text!r}")
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ConfigError(f"{where}: expected a URL like https://gateway.example, found {text!r}") from None
+    plain = text.isascii() and text.isprintable() and not set(text) & set(' ?#@\\"<>')
+    if parts.scheme not in {"https", "http"} or not host or not plain or text != urlunsplit(parts):
+        raise ConfigError(
+            f"{where}: expected a URL like https://gateway.example, without user, query and fragment; "
+            f"found {text!r}"
+        )
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ConfigError(f"{where}: expected https, or http on a loopback address; found {text!r}")
     if text.endswith("/"):
         raise ConfigError(f"{where}: expected no slash at the end (names are compared byte for byte)")
     return text
@@ -281,6 +292,16 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ConfigError(f"{where}: expected a list of strings, found {type(value).__name__}")
     return tuple(_text(item, f"{where}[{index}]") for index, item in enumerate(value))
+
+
+def _addresses(value: object, where: str) -> tuple[str, ...]:
+    found = _texts(value, where)
+    for index, text in enumerate(found):
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            raise ConfigError(f"{where}[{index}]: expected an IP address, found {text!r}") from None
+    return found
 
 
 def _choice(*words: str) -> Callable[[object, str], str]:
@@ -345,6 +366,8 @@ _LIMITS = {
     "token_seconds": _number(30, 3600),
     "appraisal_days": _number(1, 36500),
     "chains": _number(16, 1_000_000),
+    "attempts_per_minute": _number(0, 1_000_000),
+    "proxies": _addresses,
 }
 _TOP: dict[str, Callable[[object, str], Any]] = {
     "data": _path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -13,15 +14,16 @@ _OTHERS = 0o077
 
 
 def make_private_folder(folder: Path, reason: GatewayReason) -> None:
-    """Create `folder` (mode 0700, parents as usual) unless it is there; then it must be private already.
+    """Create `folder`, and the parents that are missing, with mode 0700 however wide the umask, unless it is
+    there; then it must be private already. Parents that exist are left as they are.
 
     Raises GatewayError(reason) for another owner, for access by group or others, for what is no folder.
     """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=FOLDER_MODE)
-    except FileExistsError:
-        pass
+        for each in reversed((folder, *folder.parents)):
+            if not each.exists():
+                with contextlib.suppress(FileExistsError):
+                    each.mkdir(mode=FOLDER_MODE)
     except OSError as error:
         raise _refuse(reason, folder, "a folder that can be created", error.strerror or "an error") from None
     require_private(folder, reason, folder=True)

@@ -22,6 +22,8 @@ from gateway.protocol.native import report_data
 from gateway.release.native import Expected, Opened, open_release
 from verifiers import carriers
 from verifiers.codec import b64
+from verifiers.errors import EvidenceFormatError
+from verifiers.eventlog import reading
 from verifiers.sevsnp.abi import SnpReport
 
 TSM = Path("/sys/kernel/config/tsm/report")
@@ -95,14 +97,21 @@ def public_jwk(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
     }
 
 
-def from_tsm(root: Path) -> EvidenceSource:
-    """Evidence through Linux's configfs-tsm (Documentation/ABI/testing/configfs-tsm-report)."""
+def from_tsm(root: Path, event_log: Path | None = None) -> EvidenceSource:
+    """Evidence through Linux's configfs-tsm (Documentation/ABI/testing/configfs-tsm-report).
+
+    event_log: a TDX guest's log, read anew for each piece of evidence. Only when asked for: the kernel's copy
+    lacks what software has extended since, and a log that does not replay is refused.
+    """
 
     def obtain(data: bytes) -> Mapping[str, Any]:
         for _ in range(_TRIES):
             found = _request(root, data)
             if found is not None:
-                return envelope(carriers.open_folder(found))
+                opened = carriers.open_folder(found)
+                if event_log is not None:
+                    opened = carriers.with_event_log(opened, read_log(event_log))
+                return envelope(opened)
         raise ClientError(f"{root}: expected a report of our own, found that others keep writing")
 
     return obtain
@@ -118,6 +127,15 @@ def envelope(opened: carriers.Opened) -> dict[str, Any]:
     if opened.event_log is not None:
         out["event_log"] = b64.encode_url(opened.event_log)
     return out
+
+
+def read_log(path: Path) -> bytes:
+    """An event log without the padding behind it. Raises ClientError."""
+    try:
+        raw = _read(path)
+        return raw[: reading.parse(raw).used]
+    except (OSError, EvidenceFormatError) as error:
+        raise ClientError(f"{path}: {error}") from None
 
 
 def _request(root: Path, data: bytes) -> dict[str, bytes] | None:

@@ -249,10 +249,10 @@ def _release(
     plan: Plan,
     receipts: Sequence[LedgerReceipt],
 ) -> dict[str, Any]:
-    """Hand out what was granted. When no secret was there, it is the reply's refusal."""
+    """Hand out what was granted. When no secret was there, it is the reply's refusal, and recorded."""
     done = gateway.releaser.hand_out(attempt, runtime, plan, receipts)
     if plan.grants and not done.releases:
-        raise Denied(done.refusals[-1].why, attempt=attempt.id, refusals=done.refusals)
+        raise gateway.recorder.refuse(attempt, done.refusals[-1].why, refusals=done.refusals)
     return {
         "releases": list(done.releases),
         "refusals": [refusal.public() for refusal in done.refusals],

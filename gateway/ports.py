@@ -11,8 +11,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from verifiers.model import Need
-from verifiers.vetting import Vetted
+from gateway.collateral.ports import (
+    CollateralSource as CollateralSource,
+)
+from gateway.collateral.ports import (
+    CollateralStore as CollateralStore,
+)
+from gateway.collateral.ports import (
+    HeldCollateral as HeldCollateral,
+)
+from gateway.collateral.ports import (
+    HeldObject as HeldObject,
+)
+from gateway.collateral.ports import (
+    Placed as Placed,
+)
+from gateway.collateral.ports import (
+    Slot as Slot,
+)
+from gateway.collateral.ports import (
+    Supplied as Supplied,
+)
 
 
 class Clock(Protocol):
@@ -73,8 +92,9 @@ class SecretStore(Protocol):
         """1 for a new path; versions are never reused, also not after `remove`."""
         ...
 
-    def put(self, secret: SealedSecret) -> bool:
-        """Durable when it returns True; False when that version exists already (retry with the next)."""
+    def put(self, secret: SealedSecret, entry: NewEntry) -> bool:
+        """Keep the secret and enter it into the ledger, in one durable step. False, and neither, when that
+        version exists already (retry with the next)."""
         ...
 
     def latest(self, tenant: str, path: str) -> SealedSecret | None: ...
@@ -83,8 +103,9 @@ class SecretStore(Protocol):
         """The newest version of every path, by path."""
         ...
 
-    def remove(self, tenant: str, path: str) -> bool:
-        """Forget every version; False when there was none."""
+    def remove(self, tenant: str, path: str, version: int, entry: NewEntry) -> bool:
+        """Forget every version and say so in the ledger, in one durable step. False, and neither, unless
+        `version` is the newest (look again)."""
         ...
 
 
@@ -112,171 +133,32 @@ class DocumentStore(Protocol):
         change, so that compiled policies can be cached by (tenant, epoch)."""
         ...
 
+    def everything(self) -> tuple[int, Sequence[StoredDocument]]:
+        """(epoch, active documents of all tenants, baselines included)."""
+        ...
+
+    def tenants(self) -> tuple[int, frozenset[str]]:
+        """(epoch, tenants that have active documents of their own)."""
+        ...
+
     def epoch(self) -> int: ...
 
-    def activate(self, document: StoredDocument) -> bool:
-        """Replace the active document of the same (tenant, kind, name). False, and no change, unless
-        its version is higher than that of every document of that name ever activated."""
-        ...
-
-    def retire(self, tenant: str, kind: str, name: str) -> bool: ...
-
-
-# --- collateral --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Slot:
-    """A place for one current object.
-
-    kind: "amd.vcek", "amd.vlek", "amd.crl", "intel.tcb-info", "intel.qe-identity", "intel.pck-crl",
-    "intel.root-crl", "intel.pck" or "intel.issuer". key: what it answers, as text ("kind=vcek
-    product=Milan"). channel: "standard", or "early" for documents of Intel's early updates. variant: tells
-    objects apart that answer the same need (VLEKs of two providers), else "". simulated: the simulator's,
-    beside the vendors'.
-    """
-
-    kind: str
-    key: str
-    channel: str = "standard"
-    variant: str = ""
-    simulated: bool = False
-
-    def __str__(self) -> str:
-        parts = (self.kind, self.key, self.variant, "early" if self.channel == "early" else "")
-        return " ".join(part for part in (*parts, "simulated" if self.simulated else "") if part)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldCollateral:
-    """What is known of the object in a slot, without its bytes.
-
-    sha256: of the object; previous: of the one that it superseded, kept for CRLs only. source: "vendor" or
-    "import". issued, ends, number: what it says of itself (`verifiers.vetting.Vetted`). fetched: when it
-    came; checked: when its source last said that it is still the newest.
-    """
-
-    slot: Slot
-    sha256: str
-    previous: str | None
-    size: int
-    source: str
-    issued: datetime
-    ends: datetime
-    number: int | None
-    fetched: datetime
-    checked: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldObject:
-    """A held object with its bytes, and those of the one before it where that is kept."""
-
-    about: HeldCollateral
-    raw: bytes
-    previous: bytes | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
-    """What `put` did with one object. change: False when it is what was held already."""
-
-    slot: Slot
-    sha256: str
-    change: bool
-
-
-class CollateralStore(Protocol):
-    """Vetted collateral: objects by their digest, and slots that say which of them is current.
-
-    A slot's issue time and number never go down, whatever is put or removed (the ratchet). Bytes stay as long
-    as a slot, or an appraisal that is still kept, may refer to them.
-    """
-
-    def put(
+    def change(
         self,
-        objects: Sequence[Vetted],
+        epoch: int,
+        entries: Sequence[NewEntry],
         *,
-        channel: str,
-        source: str,
-        at: datetime,
-        answers: Need | None = None,
-    ) -> Sequence[Placed]:
-        """Make each object the current one of its slot: all of them or, when one would go back, none.
+        activate: Sequence[StoredDocument] = (),
+        retire: Sequence[tuple[str, str, str]] = (),
+    ) -> bool:
+        """Activate documents, each in place of the active one of the same (tenant, kind, name), retire
+        others by that triple, and enter it all into the ledger: one durable step, of which others see all or
+        nothing. The epoch grows.
 
-        channel: counts for Intel's documents alone. answers: the need that was asked for, where the object
-        does not say so itself (a PCK by encrypted PPID). A certificate that ends earlier than the one held is
-        left aside. Durable when it returns; decided inside the transaction, so that of two who put at once
-        neither can undo the other. Raises GatewayError(COLLATERAL_ROLLBACK) naming the slot.
+        False, and no change, when the epoch is not `epoch` any more: what was judged is not what is active.
+        Raises GatewayError(STORE_CONFLICT), and no change, for a version that is not higher than every one of
+        that name ever activated, and for the retirement of what is not active.
         """
-        ...
-
-    def generation(self) -> int:
-        """One small read. Grows with every change of what `common` gives, and when a leaf is replaced or
-        removed; not when a leaf is added."""
-        ...
-
-    def common(self) -> tuple[int, Sequence[HeldObject]]:
-        """(generation, everything but leaves): what evidence of many machines may need."""
-        ...
-
-    def leaves(self, kind: str, key: str) -> Sequence[HeldObject]:
-        """Certificates of single machines ("amd.vcek", "amd.vlek", "intel.pck"), newest first, at most 16."""
-        ...
-
-    def held(self) -> Sequence[HeldCollateral]:
-        """Everything, in the order of slots, without bytes: for status and export."""
-        ...
-
-    def shared(self) -> Sequence[HeldCollateral]:
-        """What `common` gives, without bytes."""
-        ...
-
-    def expiring(self, now: datetime, before: datetime, limit: int) -> Sequence[HeldCollateral]:
-        """Leaves that are still valid at `now` and end by `before`, the first to end first."""
-        ...
-
-    def by_digests(self, digests: Sequence[str]) -> Mapping[str, bytes]:
-        """Bytes by SHA-256 (hex), also of what was superseded; unknown digests are absent."""
-        ...
-
-    def remove(self, slot: Slot, at: datetime) -> bool:
-        """Empty a slot; its ratchet, and the bytes that appraisals may refer to, stay. False when it was
-        empty."""
-        ...
-
-    def prune(self, now: datetime) -> int:
-        """Forget bytes that no slot has referred to since before the oldest appraisal that is kept; how
-        many."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Supplied:
-    """What is held for a piece of evidence, as bytes that the verifier judges once more.
-
-    digests: SHA-256, hex, of everything in it, for replay. withheld: what is held and handed to nobody,
-    because it is older than we allow; one line for operators each.
-    """
-
-    certificates: tuple[bytes, ...] = ()
-    crls: tuple[bytes, ...] = ()
-    tcb_infos: tuple[bytes, ...] = ()
-    qe_identities: tuple[bytes, ...] = ()
-    digests: tuple[str, ...] = ()
-    withheld: tuple[str, ...] = ()
-
-
-class CollateralSource(Protocol):
-    def get(self, needs: Sequence[Need], now: datetime) -> Supplied:
-        """What may answer `needs`. One small read of the store when everything was asked for before; never
-        blocks on a vendor; what is not at hand is simply absent."""
-        ...
-
-    def want(self, needs: Sequence[Need], now: datetime, client: str) -> int | None:
-        """Note what a verification lacked, for the refresher to fetch. client: who asks, for the budget that
-        machines never seen before draw on. In how many seconds to come again; None when nothing will be
-        fetched. Writes only what is new."""
         ...
 
 
@@ -392,8 +274,9 @@ class StoredAdministrator:
 
 
 class AdministratorStore(Protocol):
-    def add(self, administrator: StoredAdministrator) -> bool:
-        """Durable when it returns True; False when that id exists already."""
+    def add(self, administrator: StoredAdministrator, entry: NewEntry) -> bool:
+        """Keep somebody new and enter it into the ledger, in one durable step. False, and neither, when that
+        id exists already."""
         ...
 
     def get(self, administrator_id: str) -> StoredAdministrator | None: ...
@@ -402,8 +285,10 @@ class AdministratorStore(Protocol):
         """All, revoked ones included, oldest first."""
         ...
 
-    def revoke(self, administrator_id: str, at: datetime) -> bool:
-        """False when there is none that still counts."""
+    def revoke(self, administrator_id: str, at: datetime, entry: NewEntry) -> bool:
+        """Let somebody count no more and enter it into the ledger, in one durable step. False, and neither,
+        when there is none of that id that still counts. Raises GatewayError(STORE_CONFLICT), and neither,
+        for the last one of the whole gateway: there must be a successor first."""
         ...
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from policies.appraise import Appraisal
-from verifiers.claims import json_claims
+from verifiers.claims import json_claims, provenances
 from verifiers.model import Check, Verification
 
 
@@ -34,6 +34,7 @@ def of(appraisal: Appraisal) -> dict[str, Any]:
         "evidence": evidence_json(verification),
         "tcb": tcb_json(appraisal),
         "claims": json_claims(verification),
+        "provenance": provenances(verification),
         "checks": [check_json(check) for check in appraisal.checks],
         "unchecked": list(appraisal.unchecked),
         "waived": [waiver.id for waiver in appraisal.waived],

@@ -1,8 +1,8 @@
 """Secrets at rest: sealed under keys that are not in the store, each bound to its place.
 
 What must stay true: tenant, path, version and key id are authenticated with every secret, so no row can
-stand in for another; the ledger knows of a change before it is made; no secret, and nothing derived from
-one, is in the ledger or in an error. Nothing here gives a secret to an administrator: `get` is for a
+stand in for another; a change and what the ledger says of it are one step; no secret, and nothing derived
+from one, is in the ledger or in an error. Nothing here gives a secret to an administrator: `get` is for a
 release that was granted, and for `reseal`.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from gateway.encoding import fields, u64
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import Clock, Keys, Ledger, SealedSecret, SecretStore
+from gateway.ports import Clock, Keys, NewEntry, SealedSecret, SecretStore
 from policies.paths import MAX_SEGMENT, MAX_SEGMENTS, is_path
 
 MAX_SECRET = 64 * 1024
@@ -38,7 +38,6 @@ class Vault:
 
     store: SecretStore
     keys: Keys
-    ledger: Ledger
     clock: Clock
 
 
@@ -51,7 +50,7 @@ def put(vault: Vault, tenant: str, path: str, secret: bytes, *, by: str) -> int:
     """Store `secret` as the next version of `path`; that version, from 1.
 
     secret: 1 byte to 64 KiB. by: id of who does it, for the ledger. Raises GatewayError: SECRET_PATH,
-    SECRET_SIZE, STORE_BUSY when others keep putting the same path; LedgerUnavailable before any change.
+    SECRET_SIZE, STORE_BUSY when others keep putting the same path, STORE_UNAVAILABLE.
     """
     _require_path(path)
     _require_size(secret)
@@ -59,7 +58,6 @@ def put(vault: Vault, tenant: str, path: str, secret: bytes, *, by: str) -> int:
         version = vault.store.next_version(tenant, path)
         key_id, sealed = vault.keys.seal(secret, associated_data(tenant, path, version))
         body = {"path": path, "version": version, "key_id": key_id, "by": by}
-        vault.ledger.append(tenant, "secret.put", body)
         row = SealedSecret(
             tenant=tenant,
             path=path,
@@ -68,16 +66,9 @@ def put(vault: Vault, tenant: str, path: str, secret: bytes, *, by: str) -> int:
             sealed=sealed,
             created=vault.clock.now(),
         )
-        if vault.store.put(row):
+        if vault.store.put(row, NewEntry(tenant, "secret.put", body)):
             return version
-        vault.ledger.append(tenant, "secret.put-lost", body)
-    raise GatewayError(
-        GatewayReason.STORE_BUSY,
-        "others put this secret at the same time; try again",
-        where=f"secret {path}",
-        expected="a version of our own",
-        found=f"{_ATTEMPTS} versions taken by others",
-    )
+    raise _contended(path)
 
 
 def rotate(vault: Vault, tenant: str, path: str, secret: bytes, *, by: str) -> int:
@@ -125,10 +116,13 @@ def reseal(vault: Vault, tenant: str, path: str, *, by: str) -> int:
 
 
 def remove(vault: Vault, tenant: str, path: str, *, by: str) -> None:
-    """Forget every version. Raises GatewayError: SECRET_PATH, SECRET_ABSENT; LedgerUnavailable."""
-    last = _require(vault, tenant, path)
-    vault.ledger.append(tenant, "secret.remove", {"path": path, "version": last.version, "by": by})
-    vault.store.remove(tenant, path)
+    """Forget every version. Raises GatewayError: SECRET_PATH, SECRET_ABSENT, and as `put`."""
+    for _ in range(_ATTEMPTS):
+        version = _require(vault, tenant, path).version
+        entry = NewEntry(tenant, "secret.remove", {"path": path, "version": version, "by": by})
+        if vault.store.remove(tenant, path, version, entry):
+            return
+    raise _contended(path)
 
 
 def held(vault: Vault, tenant: str) -> Sequence[SealedSecret]:
@@ -148,6 +142,16 @@ def _require(vault: Vault, tenant: str, path: str) -> SealedSecret:
             found="none",
         )
     return found
+
+
+def _contended(path: str) -> GatewayError:
+    return GatewayError(
+        GatewayReason.STORE_BUSY,
+        "others change this secret at the same time; try again",
+        where=f"secret {path}",
+        expected="a turn of our own",
+        found=f"{_ATTEMPTS} changes by others",
+    )
 
 
 def _require_path(path: str) -> None:

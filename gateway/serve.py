@@ -30,6 +30,7 @@ from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.http import app as web
 from gateway.http.front import Front
+from gateway.http.limiter import Limiter
 from gateway.store import Store
 
 _HEADER_MILLISECONDS = 10_000
@@ -48,11 +49,18 @@ def load_application(config: Config) -> Any:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     site, _ = app.compose(config)
     application = web.create(site)
+    limiter = Limiter(
+        config.limits.attempts_per_minute,
+        proxies=config.limits.proxies,
+        headers=web.fixed_headers(site),
+        count=lambda route: site.metrics.count("sealgate_http_requests_total", route=route, status="429"),
+    )
     return Front(
         application.wsgi_app,
         web.body_limits(application),
         threads=config.listen.threads,
         seconds=config.limits.read_seconds,
+        refusal=limiter.refusal,
     )
 
 

@@ -2,7 +2,8 @@
 
 The order of the findings, which is the order of `Appraisal.checks`:
 
-1. what the verifier found; none of it can be overridden here;
+1. what the verifier found; none of it can be overridden here, and what it left for the baseline to decide
+   (`vocabulary.ADMISSIBLE`) fails unless every baseline for this evidence admits it;
 2. the platform baseline, rule by rule;
 3. what was required or left unasked: identity;
 4. deny rules: each fires unless its condition is certainly false;
@@ -14,7 +15,7 @@ not decide. Claims of evidence that is not authentic are never evaluated: they a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -24,6 +25,7 @@ from policies.compiler import DenyProgram, Policy, Program, RuleProgram
 from policies.logic import Facts, judge, truth
 from policies.model import Condition, Profile, ReferenceSet, ReleasePolicy, Requirement
 from policies.operators import Truth
+from policies.vocabulary import ADMISSIBLE
 from verifiers.model import Check, Outcome, Tcb, Verdict, Verification, first_reason, verdict_of
 
 FRESHNESS_CHECK = "binding.report-data"
@@ -122,7 +124,10 @@ def appraise(
     facts = Facts(kind=verification.evidence.kind, claims=verification.claims, sets=sets, now=now)
     authentic = verification.authentic
     raw = tuple(_baseline(program, facts, required)) if authentic else ()
-    verifier, platform = _joined(verification, [check for _, check in raw], required)
+    asked = [
+        _admitted(c, policy, verification) if c.outcome is Outcome.UNKNOWN else c for c in verification.checks
+    ]
+    verifier, platform = _joined(asked, [check for _, check in raw], required)
     if not authentic:
         verifier += _not_authentic(verification)
     elif not raw:
@@ -174,8 +179,38 @@ def _by_name(references: Iterable[ReferenceSet], policy: Policy) -> dict[str, Re
 # --- 1. the verifier's findings --------------------------------------------------------------------
 
 
+_ADMISSIBLE = {row.check: word for word, row in ADMISSIBLE.items()}
+
+
+def _admitted(check: Check, policy: Policy, verification: Verification) -> Check:
+    """The baselines' answer, when `check`, which is UNKNOWN, is what the verifier left to them. What an
+    unknown party says is never admitted: where nothing else stands against it, it stays open."""
+    word = _ADMISSIBLE.get(check.id)
+    if word is None:
+        return check
+    asked = [b for b in policy.baselines if verification.evidence.kind in b.kinds]
+    silent = [f"{b.name}@{b.version}" for b in asked if word not in b.admits]
+    if asked and not silent and not verification.authentic:
+        return check
+    if asked and not silent:
+        names = ", ".join(f"{b.name}@{b.version}" for b in asked)
+        return replace(
+            check,
+            outcome=Outcome.PASSED,
+            found=f"{check.found}; admitted",
+            source=f"{names} (admits {word})",
+            reason=None,
+        )
+    by = ", ".join(silent) or "none is active"
+    return replace(
+        check,
+        outcome=Outcome.FAILED,
+        fix=f"every platform baseline for this evidence must say `admits: [{word}]`; it is missing in: {by}",
+    )
+
+
 def _joined(
-    verification: Verification, platform: list[Check], required: frozenset[Requirement]
+    checks: Sequence[Check], platform: list[Check], required: frozenset[Requirement]
 ) -> tuple[list[Check], list[Check]]:
     """The verifier's checks and the baseline's, with requirements applied and one answer to each question.
 
@@ -186,18 +221,18 @@ def _joined(
     # A rule that leaves the question open itself cannot stand for one that the caller wants answered.
     enough = {Outcome.UNKNOWN} if Requirement.REVOCATION in required else _OPEN
     asked = {c.id for c in platform if c.id.endswith(REVOCATION_SUFFIX) and c.outcome in enough}
-    unasked = {c.id: c for c in verification.checks if c.outcome is Outcome.NOT_CHECKED}
-    failed = {c.id for c in verification.checks if c.outcome is Outcome.FAILED}
+    unasked = {c.id: c for c in checks if c.outcome is Outcome.NOT_CHECKED}
+    failed = {c.id for c in checks if c.outcome is Outcome.FAILED}
     verifier = [
         _required(check, required)
-        for check in verification.checks
+        for check in checks
         if not (check.outcome is Outcome.NOT_CHECKED and check.id in asked)
     ]
-    if Requirement.FRESHNESS in required and not _has(verification.checks, FRESHNESS_CHECK):
+    if Requirement.FRESHNESS in required and not _has(checks, FRESHNESS_CHECK):
         verifier.append(_lacking(FRESHNESS_CHECK, "report data equal to ours"))
-    if Requirement.REVOCATION in required and not _has(verification.checks, REVOCATION_SUFFIX):
+    if Requirement.REVOCATION in required and not _has(checks, REVOCATION_SUFFIX):
         verifier.append(_lacking("revocation", "certificates that were not withdrawn"))
-    passed = {c.id for c in verification.checks if c.outcome is Outcome.PASSED}
+    passed = {c.id for c in checks if c.outcome is Outcome.PASSED}
     rules = [
         _explained(check, unasked.get(check.id))
         for check in platform

@@ -9,7 +9,7 @@ from policies.errors import Problems, did_you_mean, quote
 from policies.model import All, Baseline, BaselineRule, Condition, Floor, Requirement
 from policies.reading import Context, Fields, distinct, listed
 from policies.strictyaml import Map, Node, Scalar
-from policies.vocabulary import DEBUG_CLAIMS
+from policies.vocabulary import ADMISSIBLE, DEBUG_CLAIMS
 from verifiers.model import TeeKind
 
 KIND = "platform-baseline/1"
@@ -23,11 +23,12 @@ def read(node: Map, context: Context) -> Baseline | None:
     problems = context.problems
     before = len(problems)
     required = ("sealgate", "name", "version", "issued", "review_by", "applies_to", "rules")
-    fields = Fields(node, "the baseline", problems, required=required)
+    fields = Fields(node, "the baseline", problems, required=required, optional=("admits",))
     name, version = fields.id("name"), fields.positive("version")
     issued, review_by = fields.time("issued"), fields.time("review_by")
     kinds = _applies_to(fields, context)
     rules = [rule for item in fields.items("rules") if (rule := _rule(item, kinds, context)) is not None]
+    admits = _admits(fields, kinds)
     distinct(((rule.id, rule.at) for rule in rules), "rule", problems)
     if issued is not None and review_by is not None and review_by <= issued:
         problems.add("time-order", fields.place("review_by"), "review_by is later than issued")
@@ -41,6 +42,7 @@ def read(node: Map, context: Context) -> Baseline | None:
         review_by=review_by,
         kinds=kinds,
         rules=tuple(rules),
+        admits=admits,
         digest=node.at.source.digest,
         source=node.at.source,
     )
@@ -57,6 +59,22 @@ def _applies_to(fields: Fields, context: Context) -> frozenset[TeeKind]:
         context.problems.add("applies-to", fields.place("applies_to"), message)
         return frozenset()
     return kinds
+
+
+def _admits(fields: Fields, kinds: frozenset[TeeKind]) -> frozenset[str]:
+    """What this baseline lets through that is refused otherwise: known words, each once, about its kinds."""
+    problems = fields.problems
+    words = [word for item in fields.items("admits") if (word := scalars.scalar(item, "admits", problems))]
+    for word in words:
+        known = ADMISSIBLE.get(word.text)
+        if known is None:
+            message = f"admits has no {quote(word.text)}; it can name {', '.join(ADMISSIBLE)}"
+            problems.add("value", word.at, message, hint=did_you_mean(word.text, ADMISSIBLE))
+        elif known.kind not in kinds:
+            message = f"{word.text} is about {known.kind.value} evidence, and this baseline is not"
+            problems.add("value", word.at, message)
+    distinct(((word.text, word.at) for word in words), "entry", problems)
+    return frozenset(word.text for word in words)
 
 
 def _rule(node: Node, kinds: frozenset[TeeKind], context: Context) -> BaselineRule | None:

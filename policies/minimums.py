@@ -38,7 +38,7 @@ _WORKLOAD: Mapping[TeeKind, frozenset[str]] = MappingProxyType(
 )
 
 # What a rule that asks for revocation must require: these claims exist only when a current CRL was checked.
-_REVOCATION: Mapping[TeeKind, frozenset[str]] = MappingProxyType(
+REVOCATION_CLAIMS: Mapping[TeeKind, frozenset[str]] = MappingProxyType(
     {
         TeeKind.SEV_SNP: frozenset({"collateral.amd_crl"}),
         TeeKind.TDX: frozenset({"collateral.pck_crl", "collateral.root_crl"}),
@@ -170,7 +170,7 @@ def _open_in_baseline(kind: TeeKind, baseline: tuple[BaselineRule, ...]) -> list
     revocation = any(
         rule.asks is Requirement.REVOCATION
         and rule.require is not None
-        and _REVOCATION[kind] <= pins(rule.require, kind, {})
+        and REVOCATION_CLAIMS[kind] <= pins(rule.require, kind, {})
         for rule in always
     )
     return [

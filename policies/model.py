@@ -116,6 +116,8 @@ class Baseline:
     review_by: datetime
     kinds: frozenset[TeeKind]
     rules: tuple[BaselineRule, ...]
+    admits: frozenset[str]
+    """Of `vocabulary.ADMISSIBLE`: what is refused unless every baseline for this evidence names it."""
     digest: str
     source: Source = field(compare=False, repr=False)
 

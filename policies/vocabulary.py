@@ -104,6 +104,20 @@ DEBUG_CLAIMS: Mapping[TeeKind, str] = MappingProxyType(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Admissible:
+    """What a verifier leaves open, UNKNOWN, for the platform baseline to decide; `check` is the question."""
+
+    kind: TeeKind
+    check: str
+
+
+ADMISSIBLE: Mapping[str, Admissible] = MappingProxyType(
+    {"snp.report-version-4": Admissible(TeeKind.SEV_SNP, "snp.version")}
+)
+"""What a baseline may write under `admits`. Nothing here is admitted by a baseline that does not name it."""
+
+
 def kinds_of(claim: str) -> frozenset[TeeKind]:
     """The kinds of evidence that can carry `claim`, a claim name or a role."""
     return next((kinds for prefix, kinds in _PREFIXES if claim.startswith(prefix)), ALL_KINDS)

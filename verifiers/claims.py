@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from verifiers.claimtypes import ClaimSpec, ClaimType, to_json
+from verifiers.claimtypes import ClaimSpec, ClaimType, Provenance, to_json
 from verifiers.dcap import claims as dcap
 from verifiers.model import TeeKind, Verification
 from verifiers.sevsnp import claims as sevsnp
 from verifiers.sgx import claims as sgx
 from verifiers.tdx import claims as tdx
+from verifiers.tdx import eventlog
 
 EVIDENCE: tuple[ClaimSpec, ...] = (
     ClaimSpec(
@@ -41,11 +42,19 @@ EVIDENCE: tuple[ClaimSpec, ...] = (
         doc="vouched for by the simulator's roots: no hardware stands behind it",
         source="the root that the chain leads to",
         json=None,
+        provenance=Provenance.ENDORSED,
     ),
 )
 """Not in the JSON claims: results say these under `evidence` and `simulated`."""
 
-TABLE: tuple[ClaimSpec, ...] = (*EVIDENCE, *sevsnp.TABLE, *tdx.TABLE, *sgx.TABLE, *dcap.TABLE)
+TABLE: tuple[ClaimSpec, ...] = (
+    *EVIDENCE,
+    *sevsnp.TABLE,
+    *tdx.TABLE,
+    *eventlog.TABLE,
+    *sgx.TABLE,
+    *dcap.TABLE,
+)
 
 BY_NAME: Mapping[str, ClaimSpec] = MappingProxyType({spec.name: spec for spec in TABLE})
 
@@ -58,3 +67,13 @@ def json_claims(verification: Verification) -> dict[str, object]:
         for spec in TABLE
         if spec.json is not None and spec.name in claims
     }
+
+
+def provenances(verification: Verification) -> dict[str, list[str]]:
+    """The keys of `json_claims` by whose word they are: "hardware", "endorsed" or "replayed"."""
+    claims = verification.claims
+    out: dict[str, list[str]] = {}
+    for spec in TABLE:
+        if spec.json is not None and spec.name in claims:
+            out.setdefault(spec.provenance.value, []).append(spec.json)
+    return out

@@ -35,6 +35,18 @@ class ClaimType(enum.StrEnum):
     """set of tokens; a sorted JSON array."""
 
 
+class Provenance(enum.StrEnum):
+    """Whose word a claim is. What is nobody's but the sender's (text of an event log that no digest binds) is
+    never a claim; `inspect` lists it as "not verified"."""
+
+    HARDWARE = "hardware"
+    """a field of the report or quote that the hardware signed"""
+    ENDORSED = "endorsed"
+    """from a certificate, CRL or document of the vendor that verified, or computed from one"""
+    REPLAYED = "replayed"
+    """from an event log: data whose digest is among those that signed registers were extended with"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimSpec:
     """One row of the claim table.
@@ -45,6 +57,7 @@ class ClaimSpec:
     trustee, trust_authority: what Trustee and Intel Trust Authority call it, when they have it.
     values: the closed set of a text claim, when there is one. pattern: regular expression for texts, and
     tokens of a set, that have one spelling only: a policy with another would wait for what never comes.
+    provenance: whose word it is.
     """
 
     name: str
@@ -58,6 +71,7 @@ class ClaimSpec:
     trust_authority: str | None = None
     values: tuple[str, ...] = ()
     pattern: str = ""
+    provenance: Provenance = Provenance.HARDWARE
 
 
 def to_json(spec: ClaimSpec, value: ClaimValue) -> object:

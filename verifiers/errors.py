@@ -55,6 +55,7 @@ class Reason(enum.StrEnum):
     CRL_EXPIRED = "collateral.crl-expired"
     CRL_NOT_YET_VALID = "collateral.crl-not-yet-valid"
     CRL_MALFORMED = "collateral.crl-malformed"
+    COLLATERAL_TOO_MANY = "collateral.too-many"
 
     # SEV-SNP.
     SNP_VCEK_MISSING = "collateral.vcek-missing"
@@ -101,6 +102,9 @@ class Reason(enum.StrEnum):
     TDX_ATTRIBUTES = "tdx.attributes"
     TDX_XFAM = "tdx.xfam"
     TDX_SEAM = "tdx.seam"
+    TDX_EVENT_LOG = "tdx.event-log"
+    TDX_EVENT_LOG_MALFORMED = "tdx.event-log-malformed"
+    TDX_EVENT_LOG_NOT_GIVEN = "tdx.event-log-not-given"
     SGX_ATTRIBUTES = "sgx.attributes"
 
 

@@ -101,9 +101,9 @@ class AnchorSet(enum.Enum):
 class ChainCache(Protocol):
     """Remembers *verified chains and collateral*, never verdicts. Owned by the shell.
 
-    Keys contain digests of every certificate, CRL, document and of the anchor set, so a hit means the
-    same bytes verified against the same roots. Dates are checked again at each use. Safe to call from
-    several threads; may forget anything at any time.
+    Keys contain every certificate, CRL and document, as a digest or as it is, and the anchor set, so a hit
+    means the same bytes verified against the same roots. Dates are checked again at each use. Safe to call
+    from several threads; may forget anything at any time.
     """
 
     def get(self, key: tuple[object, ...]) -> object | None: ...

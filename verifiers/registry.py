@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import MappingProxyType
 
 from verifiers.dcap import needs as dcap_needs
 from verifiers.dcap.quote import Quote
@@ -18,19 +16,27 @@ from verifiers.tdx import verify as tdx
 Evidence = SnpReport | Quote
 """Parsed evidence, *not* trusted."""
 
-_QUOTES: Mapping[TeeKind, Callable[[Quote, Endorsements, Binding, datetime], Verification]] = (
-    MappingProxyType({TeeKind.TDX: tdx.verify, TeeKind.SGX: sgx.verify})
-)
 
-
-def verify(evidence: Evidence, endorsements: Endorsements, binding: Binding, now: datetime) -> Verification:
+def verify(
+    evidence: Evidence,
+    endorsements: Endorsements,
+    binding: Binding,
+    now: datetime,
+    *,
+    event_log: bytes | None = None,
+) -> Verification:
     """Everything that can be found out about `evidence` at `now` (aware, UTC); see each kind's `verify`.
 
-    Never raises for what is wrong with evidence or endorsements: that is in the result's checks.
+    event_log: as it came with a TDX quote; ValueError with other evidence, which has none (carriers refuse
+    it). Never raises for what is wrong with evidence, log or endorsements: that is in the result's checks.
     """
+    if isinstance(evidence, Quote) and evidence.kind is TeeKind.TDX:
+        return tdx.verify(evidence, endorsements, binding, now, event_log=event_log)
+    if event_log is not None:
+        raise ValueError("only a TDX quote has an event log")
     if isinstance(evidence, SnpReport):
         return snp.verify(evidence, endorsements, binding, now)
-    return _QUOTES[evidence.kind](evidence, endorsements, binding, now)
+    return sgx.verify(evidence, endorsements, binding, now)
 
 
 def needs(evidence: Evidence) -> tuple[Need, ...]:

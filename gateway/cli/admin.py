@@ -1,13 +1,20 @@
-"""`sealgate admin`: why something was refused, and whether the gateway is well."""
+"""`sealgate admin`: why something was refused, whether the gateway is well, and who may administrate it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
+from gateway import app, files
+from gateway.admins import Credential
+from gateway.cli.errors import InputError
 from gateway.cli.remote import admin_options, json_option, show, table
 from gateway.client import Client, Refused
+from gateway.config import Config, default_data
+from gateway.errors import GatewayError
 
 _MARKS = {"passed": "✓", "failed": "✗", "unknown": "?", "waived": "~", "not_checked": "–"}
 
@@ -65,6 +72,102 @@ def doctor(as_json: bool, client: Client) -> None:
     show(value, as_json, lambda: "\n".join(lines))
     if not ready.get("ready"):
         raise SystemExit(1)
+
+
+@admin.command(name="list")
+@json_option
+@admin_options
+def list_(as_json: bool, client: Client) -> None:
+    """Who may administrate, revoked ones included."""
+    found = client.get("/v1/admin/administrators")["administrators"]
+    rows = [
+        (each["id"], each["tenant"] or "whole gateway", each["created"], each["revoked"] or "–")
+        for each in found
+    ]
+    show(found, as_json, lambda: table(("ID", "OF", "CREATED", "REVOKED"), rows, "no administrators"))
+
+
+def out_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    option = click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        help="New file for the credential (mode 0600), instead of the screen.",
+    )
+    return option(function)
+
+
+@admin.command()
+@click.option("--scope", type=click.Choice(["tenant", "gateway"]), default="tenant", show_default=True)
+@out_option
+@json_option
+@admin_options
+def add(scope: str, out: Path | None, as_json: bool, client: Client) -> None:
+    """Make an administrator of the tenant (--tenant), or of the whole gateway (--scope gateway)."""
+    _require_free(out)
+    made = client.ask("POST", "/v1/admin/administrators", query={"scope": scope})
+    token = made["token"]
+    if out is not None:
+        try:
+            _write(out, token)
+        except InputError:
+            client.ask("DELETE", f"/v1/admin/administrators/{made['id']}")
+            raise
+    of = f"tenant {made['tenant']}" if made["tenant"] else "the whole gateway"
+    _show_credential(made["id"], token, out, as_json, f"administrator {made['id']} of {of}")
+
+
+@admin.command()
+@click.argument("administrator")
+@json_option
+@admin_options
+def revoke(administrator: str, as_json: bool, client: Client) -> None:
+    """Let the credential of ADMINISTRATOR, an id as `list` shows it, count no more."""
+    done = client.ask("DELETE", f"/v1/admin/administrators/{administrator}")
+    show(done, as_json, lambda: f"revoked {administrator}")
+
+
+@admin.command()
+@click.option("--data", type=click.Path(path_type=Path), help="The gateway's folder.")
+@out_option
+@json_option
+def recover(data: Path | None, out: Path | None, as_json: bool) -> None:
+    """Make an administrator of the whole gateway when no credential is left.
+
+    For the user that the gateway runs as, on its machine, whether it runs or not. The ledger tells of it.
+    Revoke what was lost afterwards: `sealgate admin list`, `sealgate admin revoke`.
+    """
+    _require_free(out)
+
+    def deliver(credential: Credential) -> None:
+        if out is not None:
+            _write(out, credential.token)
+
+    try:
+        made = app.recover(Config(data=data or default_data()), deliver)
+    except GatewayError as error:
+        said = f"{error.where}: {error.detail} (expected {error.expected}, found {error.found})"
+        raise InputError(said, str(error.reason)) from None
+    _show_credential(made.id, made.token, out, as_json, f"administrator {made.id} of the whole gateway")
+
+
+def _require_free(out: Path | None) -> None:
+    """Found out later, the only copy of a credential would be lost."""
+    if out is not None and (out.exists() or out.is_symlink()):
+        raise InputError(f"{out}: exists already; the new credential would go there", "input.exists")
+
+
+def _write(out: Path, token: str) -> None:
+    try:
+        files.write_new(out, token.encode())
+    except OSError as error:
+        raise InputError(f"{out}: {(error.strerror or 'an error').lower()}", "input.unwritable") from None
+
+
+def _show_credential(name: str, token: str, out: Path | None, as_json: bool, said: str) -> None:
+    value = {"id": name, "token": token} if out is None else {"id": name, "file": str(out)}
+    where = f"  {token}" if out is None else f"  its credential is in {out}"
+    once = "; its credential, shown this once (SEALGATE_ADMIN_TOKEN):" if out is None else ""
+    show(value, as_json, lambda: f"{said}{once}\n{where}")
 
 
 def _explain(found: dict[str, Any]) -> str:

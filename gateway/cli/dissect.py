@@ -12,7 +12,11 @@ from verifiers.dcap import quote as quotes
 from verifiers.dcap import report as enclave
 from verifiers.dcap.quote import Quote
 from verifiers.dcap.report import EnclaveFlags
-from verifiers.errors import AttestationError, EndorsementFormatError
+from verifiers.errors import AttestationError, EndorsementFormatError, EvidenceFormatError
+from verifiers.eventlog import reading
+from verifiers.eventlog.binding import shown
+from verifiers.eventlog.log import EventLog
+from verifiers.eventlog.replay import counts, replay
 from verifiers.model import TeeKind
 from verifiers.sevsnp import abi, needs, product
 from verifiers.sevsnp.abi import GuestPolicy, PlatformInfo, SnpReport
@@ -24,12 +28,14 @@ _MAX_CHAIN = 8
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One field. at: offset in the signed bytes, where there is one; note: what the value means."""
+    """One field. at: offset in the signed bytes, where there is one; note: what the value means. cells: the
+    name in columns, for tables."""
 
     name: str
     value: str
     at: int | None = None
     note: str = ""
+    cells: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +48,36 @@ def evidence(opened: Opened) -> tuple[list[Block], tuple[bytes, ...]]:
     """Blocks of the evidence itself, and every certificate in it or with it."""
     head = [Row("carrier", opened.carrier), Row("certificates with it", str(len(opened.certificates)))]
     if opened.event_log is not None:
-        head.append(Row("event log", f"{len(opened.event_log)} bytes", note="not replayed"))
+        head.append(Row("event log", f"{len(opened.event_log)} bytes", note="see below"))
     head += [Row(note.id, note.outcome.value, note=note.found) for note in opened.notes]
     if isinstance(opened.evidence, SnpReport):
         return [Block("Carrier", tuple(head)), snp_report(opened.evidence)], opened.certificates
     blocks, chain = quote(opened.evidence)
+    if opened.event_log is not None:
+        blocks += _carried_log(opened.event_log)
     return [Block("Carrier", tuple(head)), *blocks], (*chain, *opened.certificates)
+
+
+def _carried_log(raw: bytes) -> list[Block]:
+    try:
+        return event_log(reading.parse(raw))
+    except EvidenceFormatError as error:
+        return [problem(error, "Event log")]
+
+
+def event_log(log: EventLog) -> list[Block]:
+    """Its entries, with what is bound to the digest or "not verified", and what they replay to."""
+    rows = []
+    for number, event in enumerate(log.events):
+        cells = (str(number), event.register, event.type_name, f"{event.digest[:6].hex()}…")
+        rows.append(Row(" ".join(cells), shown(event), cells=cells))
+    counted = zip(replay(log.events), counts(log.events), strict=True)
+    registers = tuple(
+        Row(f"RTMR{n}", value.hex() if count else "48 zero bytes", note=f"{count} events")
+        for n, (value, count) in enumerate(counted)
+    )
+    title = f"Event log, format {log.format}, {len(log.events)} events in {log.used} bytes"
+    return [Block(title, tuple(rows) or (Row("events", "none"),)), Block("Replays to", registers)]
 
 
 def snp_report(report: SnpReport) -> Block:

@@ -15,6 +15,7 @@ from gateway.cli.errors import InputError, one_line, reading
 from verifiers import carriers, collateral
 from verifiers.collateral import Collateral
 from verifiers.errors import AttestationError, EvidenceFormatError, Reason
+from verifiers.eventlog.log import MAX_LOG
 
 MAX_FILES = 1000
 """Files in one collateral folder."""
@@ -65,6 +66,14 @@ def open_evidence(name: str, forced: str | None) -> carriers.Opened:
                 found=f"type {carriers.kind_of(opened.evidence)} ({opened.carrier})",
             )
         return opened
+
+
+def add_event_log(opened: carriers.Opened, name: str | None) -> carriers.Opened:
+    """The evidence with the log in file `name`; unchanged without one. Raises InputError."""
+    if name is None:
+        return opened
+    with reading(name):
+        return carriers.with_event_log(opened, bounded(Path(name), MAX_LOG))
 
 
 def gather(paths: Sequence[str]) -> Gathered:

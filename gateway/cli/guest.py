@@ -15,7 +15,7 @@ from gateway.cli.errors import InputError
 from gateway.cli.remote import gateway_options, json_option, read_input
 from gateway.client import Client
 from gateway.errors import GatewayError
-from gateway.guest import TSM, EvidenceSource, Guest, from_tsm
+from gateway.guest import TSM, EvidenceSource, Guest, from_tsm, read_log
 from gateway.ports import DEFAULT_TENANT
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.guest import SimulatedGuest
@@ -37,6 +37,7 @@ def guest() -> None:
 @click.option("--issuer", help="Who signs releases, when that is another name than the audience.")
 @click.option("--jwks", "jwks_file", type=click.Path(path_type=Path), help="Pinned keys of the gateway.")
 @click.option("--tsm-path", type=click.Path(path_type=Path), default=TSM, show_default=True)
+@click.option("--event-log", type=click.Path(path_type=Path), help="Send this log along (TDX, CCEL data).")
 @click.option("--simulate", type=click.Choice(["snp", "tdx"]), help="SIMULATED hardware; development only.")
 @click.option("--simulate-init-data", metavar="HEX", help="SHA-256 of the simulated guest's init-data.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the one secret here (mode 0600).")
@@ -48,6 +49,7 @@ def get(
     issuer: str | None,
     jwks_file: Path | None,
     tsm_path: Path,
+    event_log: Path | None,
     simulate: str | None,
     simulate_init_data: str | None,
     out: Path | None,
@@ -66,7 +68,7 @@ def get(
         issuer=issuer or audience,
         tenant=client.tenant or DEFAULT_TENANT,
         jwks=_jwks(client, jwks_file),
-        evidence=_source(simulate, simulate_init_data, tsm_path),
+        evidence=_source(simulate, simulate_init_data, tsm_path, event_log),
     )
     try:
         found = asking.get(paths)
@@ -96,9 +98,13 @@ def get(
         _write(out, secret)
 
 
-def _source(simulate: str | None, init_data: str | None, tsm_path: Path) -> EvidenceSource:
+def _source(
+    simulate: str | None, init_data: str | None, tsm_path: Path, event_log: Path | None
+) -> EvidenceSource:
     if simulate is None:
-        return from_tsm(tsm_path)
+        return from_tsm(tsm_path, event_log)
+    if simulate == "snp" and event_log is not None:
+        raise InputError("--event-log: expected a TDX guest, found --simulate snp")
     digest = _digest(init_data) if init_data is not None else bytes(32)
     now = SystemClock().now().replace(microsecond=0)
     machine: SnpMachine | TdxMachine
@@ -106,7 +112,7 @@ def _source(simulate: str | None, init_data: str | None, tsm_path: Path) -> Evid
         machine = SnpMachine(at=now, fields={"host_data": digest})
     else:
         machine = TdxMachine(at=now, fields={"mr_config_id": digest + bytes(16)})
-    return SimulatedGuest(machine).evidence
+    return SimulatedGuest(machine, None if event_log is None else read_log(event_log)).evidence
 
 
 def _digest(text: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import click
@@ -16,9 +17,15 @@ from verifiers import collateral
 from verifiers.carriers import TYPES
 from verifiers.collateral import Collateral
 from verifiers.errors import AttestationError, Reason
+from verifiers.eventlog import reading as logs
+from verifiers.eventlog.log import MAX_LOG, EventLog
 
 _MAYBE_EVIDENCE = (Reason.COLLATERAL_UNRECOGNISED, Reason.COLLATERAL_MALFORMED, Reason.EVIDENCE_TOO_LARGE)
 """What collateral's reader says of things that evidence's reader explains better."""
+
+
+_LOOK = 4096
+"""Bytes that tell an event log from everything else."""
 
 
 @click.command(short_help="Show what is in evidence or collateral. Judges nothing.")
@@ -26,7 +33,8 @@ _MAYBE_EVIDENCE = (Reason.COLLATERAL_UNRECOGNISED, Reason.COLLATERAL_MALFORMED, 
 @click.option("--type", "kind", type=click.Choice(TYPES), metavar="TYPE", help="Open FILE as this.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect(path: str, kind: str | None, as_json: bool) -> None:
-    """Decode FILE: evidence of any kind that `verify` takes, or certificates, CRLs, TCB info, QE identity.
+    """Decode FILE: evidence of any kind that `verify` takes, an event log, or collateral (certificates, CRLs,
+    TCB info, QE identity).
 
     Signatures, dates and revocation are NOT checked: what you read is what the file says. Use `verify` to
     judge it.
@@ -44,8 +52,11 @@ def inspect(path: str, kind: str | None, as_json: bool) -> None:
 
 
 def _read(path: str, kind: str | None) -> tuple[str, list[Block]]:
-    """Evidence if it is any, else collateral."""
+    """Collateral or an event log if it is any, else evidence."""
     with reading(path):
+        log = _event_log(path) if kind is None else None
+        if log is not None:
+            return "event log", dissect.event_log(log)
         found = _collateral(path) if kind is None else None
     if found is not None:
         return "collateral", dissect_collateral.collateral(found)
@@ -56,6 +67,17 @@ def _read(path: str, kind: str | None) -> tuple[str, list[Block]]:
         for number, raw in enumerate(certificates, 1)
     ]
     return "evidence", blocks
+
+
+def _event_log(path: str) -> EventLog | None:
+    """What `path` holds as an event log; None when it does not begin as one. A damaged one is an error."""
+    if path == files.STDIN or Path(path).is_dir():
+        return None
+    with Path(path).open("rb") as file:
+        head = file.read(_LOOK)
+    if not logs.recognised(head):
+        return None
+    return logs.parse(files.bounded(Path(path), MAX_LOG))
 
 
 def _collateral(path: str) -> Collateral | None:
@@ -71,10 +93,12 @@ def _collateral(path: str) -> Collateral | None:
 
 
 def _table(page: Page, block: Block) -> None:
-    width = max(len(row.name) for row in block.rows)
-    for row in block.rows:
+    named = [tuple(map(one_line, row.cells or (row.name,))) for row in block.rows]
+    widths = [max(map(len, column)) for column in zip_longest(*named, fillvalue="")]
+    for row, cells in zip(block.rows, named, strict=True):
         at = "" if row.at is None else f"{row.at:#05x}"
-        lead = f"{at:>6}  {one_line(row.name):<{width}}  "
+        name = "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=False))
+        lead = f"{at:>6}  {name}  "
         note = f"   ({one_line(row.note)})" if row.note else ""
         page.plain(f"{lead}{one_line(row.value)}{note}", indent=2)
 

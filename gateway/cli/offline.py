@@ -78,7 +78,7 @@ def judge(
         tcb_infos=collateral.tcb_infos,
         qe_identities=collateral.qe_identities,
     )
-    verification = registry.verify(opened.evidence, endorsements, binding, now)
+    verification = registry.verify(opened.evidence, endorsements, binding, now, event_log=opened.event_log)
     verification = verdict.with_notes(verification, opened.notes)
     profile = Profile.KBS if opened.carrier.startswith(("kbs-", "az-")) else Profile.NATIVE
     return appraise(verification, documents.references, policy, now, required=required, profile=profile)

@@ -123,6 +123,7 @@ def claims(word: str, as_json: bool) -> None:
             "type": spec.type.value,
             "length": spec.length,
             "json": spec.json,
+            "provenance": spec.provenance.value,
             "trustee": spec.trustee,
             "trust_authority": spec.trust_authority,
             "doc": spec.doc,
@@ -130,5 +131,6 @@ def claims(word: str, as_json: bool) -> None:
         }
         for spec in found
     ]
-    rows = [(spec.name, spec.type.value, spec.doc) for spec in found]
-    show(value, as_json, lambda: table(("CLAIM", "TYPE", "WHAT IT IS"), rows, f"no claim matches {word!r}"))
+    rows = [(spec.name, spec.type.value, spec.provenance.value, spec.doc) for spec in found]
+    head = ("CLAIM", "TYPE", "WHOSE WORD", "WHAT IT IS")
+    show(value, as_json, lambda: table(head, rows, f"no claim matches {word!r}"))

@@ -9,7 +9,7 @@ from gateway.cli import fetching
 from gateway.collateral.direct import Fetched
 from policies.appraise import Appraisal
 from verifiers.carriers import Opened
-from verifiers.claims import TABLE, json_claims
+from verifiers.claims import TABLE, json_claims, provenances
 from verifiers.model import Check, EvidenceSummary, Need, TeeKind, Verdict, Verification
 
 
@@ -33,6 +33,7 @@ def to_json(
             "date": moment(tcb.date),
         },
         "claims": _claims(verification),
+        "provenance": provenances(verification),
         "checks": [_check(check) for check in appraisal.checks],
         "unchecked": list(appraisal.unchecked),
         "missing": [_need(need) for need in verification.missing],
@@ -62,6 +63,7 @@ def malformed(reason: str, at: datetime | None) -> dict[str, object]:
         "simulated": False,
         "tcb": {"status": None, "advisory_ids": [], "date": None},
         "claims": {},
+        "provenance": {},
         "checks": [],
         "unchecked": [],
         "missing": [],

@@ -59,6 +59,7 @@ _TITLES: Mapping[str, str] = {
     "sgx.revocation": "not revoked",
     "tdx.revocation": "not revoked",
     "tdx.attributes": "no unknown attributes",
+    "tdx.event-log": "event log replays to RTMR0–3",
     "tdx.seam": "TDX module signed by Intel",
     "tdx.xfam": "no unknown features",
     "sgx.attributes": "no unknown attributes",
@@ -88,7 +89,7 @@ _IDENTITY: Mapping[TeeKind, tuple[tuple[str, str], ...]] = {
 def part_of(check_id: str) -> Part:
     """Which question a finding answers. Unknown ids are about the platform's configuration."""
     head, _, tail = check_id.partition(".")
-    if "/" in check_id or check_id in ("identity", "allow") or head == "binding":
+    if "/" in check_id or check_id in ("identity", "allow", "tdx.event-log") or head == "binding":
         return Part.MINE
     if check_id in _CURRENT_IDS:
         return Part.CURRENT

@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import ssl
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import click
 
 from gateway import VERSION, app, config, files, serve
+from gateway.admins import Credential
 from gateway.cli.errors import InputError
 from gateway.collateral import assembly
 from gateway.config import Config
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, GatewayReason
+from gateway.ports import LedgerUnavailable
 
 
 @click.command(name="serve")
@@ -78,6 +82,7 @@ def command(
         )
     except config.ConfigError as error:
         raise InputError(str(error), "input.configuration") from None
+    _require_tls(loaded)
     with contextlib.ExitStack() as held:
         try:
             ready_config = held.enter_context(serve.reserved_port(loaded))
@@ -91,18 +96,11 @@ def _run(loaded: Config, ready_file: Path | None, token_file: Path | None, as_js
     if token_file is not None and token_file.exists() and not app.store_exists(loaded):
         # Found out later, the only credential of a new store would be lost.
         raise InputError(f"{token_file}: exists already; the new credential would go there", "input.exists")
-    try:
-        prepared = app.prepare(loaded)
-        if prepared.credential is not None and token_file is not None:
-            files.write_new(token_file, prepared.credential.token.encode())
-    except GatewayError as error:
-        said = f"{error.where}: {error.detail} (expected {error.expected}, found {error.found})"
-        raise InputError(said, str(error.reason)) from None
-    except OSError as error:
-        raise InputError(f"{error.filename}: {error.strerror}", "input.unreadable") from None
+    prepared, said = _prepared(loaded, token_file), threading.Event()
 
     def ready() -> None:
         _say(loaded, prepared, token_file, as_json)
+        said.set()
         if ready_file is not None:
             serve.write_ready_file(ready_file, loaded, token_file)
 
@@ -110,8 +108,67 @@ def _run(loaded: Config, ready_file: Path | None, token_file: Path | None, as_js
         serve.serve(loaded, prepared.store, ready=ready)
     finally:
         prepared.store.close()
+        if not said.is_set():
+            _say_unserved(prepared, token_file, as_json)
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
+
+
+def _require_tls(loaded: Config) -> None:
+    """Found out later, the workers would end without a word, in a store that is made already."""
+    certificate, key = loaded.tls.certificate, loaded.tls.key
+    if certificate is None or key is None:
+        return
+    try:
+        # An encrypted key would ask at the terminal: it gets the empty password, and is refused.
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, lambda: "")
+    except ssl.SSLError as error:
+        found = (error.reason or "something else").lower().replace("_", " ")
+    except (OSError, ValueError) as error:
+        found = (getattr(error, "strerror", None) or "something else").lower()
+    else:
+        return
+    said = f"tls: expected a PEM chain, leaf first, in {certificate} and its key, not encrypted, in {key}"
+    raise InputError(f"{said}; found {found}", "input.configuration")
+
+
+def _prepared(loaded: Config, token_file: Path | None) -> app.Prepared:
+    """The credential of a first administrator is in its file before it counts, or nobody was made."""
+    written: list[Path] = []
+
+    def deliver(credential: Credential) -> None:
+        if token_file is not None:
+            files.write_new(token_file, credential.token.encode())
+            written.append(token_file)
+
+    try:
+        return app.prepare(loaded, deliver)
+    except BaseException as error:
+        for path in written:
+            path.unlink(missing_ok=True)
+        if isinstance(error, GatewayError):
+            said = f"{error.where}: {error.detail} (expected {error.expected}, found {error.found})"
+            raise InputError(said, str(error.reason)) from None
+        if isinstance(error, LedgerUnavailable):
+            said = f"{loaded.database_folder}: the ledger cannot be written ({error}); nothing was changed"
+            raise InputError(said, str(GatewayReason.LEDGER_UNAVAILABLE)) from None
+        if isinstance(error, OSError):
+            where = error.filename or loaded.data
+            raise InputError(
+                f"{where}: {(error.strerror or 'an error').lower()}", "input.unreadable"
+            ) from None
+        raise
+
+
+def _say_unserved(prepared: app.Prepared, token_file: Path | None, as_json: bool) -> None:
+    """A first start that ends before it served has made the store all the same: nobody may be locked out."""
+    if prepared.credential is None or token_file is not None:
+        return
+    if as_json:
+        print(json.dumps({"administrator": prepared.credential.token}), flush=True)
+        return
+    print("the gateway ended before it served; the store is made, and its administrator's credential,")
+    print(f"shown this once (SEALGATE_ADMIN_TOKEN):\n    {prepared.credential.token}", flush=True)
 
 
 def _say(loaded: Config, prepared: app.Prepared, token_file: Path | None, as_json: bool) -> None:
@@ -140,6 +197,7 @@ def _say(loaded: Config, prepared: app.Prepared, token_file: Path | None, as_jso
     elif shown is not None:
         lines.append("  administrator's credential, shown this once (SEALGATE_ADMIN_TOKEN):")
         lines.append(f"    {shown.token}")
+        lines.append(f"  if it gets lost: sealgate admin recover --data {loaded.data}")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 

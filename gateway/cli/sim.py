@@ -128,7 +128,7 @@ def tdx(
     at: str | None,
     as_json: bool,
 ) -> None:
-    """A TDX quote with the collateral that Intel's PCS would serve for it.
+    """A TDX quote with the collateral that Intel's PCS would serve for it, and the guest's event log.
 
     --set takes every field of the TD report and of the header (td_attributes, mr_td, rtmr3 …), and level
     (Next, UpToDate, OutOfDate, Revoked) for the platform, whose certificate then says so too. Next is what
@@ -143,9 +143,8 @@ def tdx(
     layout = quotewrite.TD_BODIES[body or ("1.5" if version == "5" else "1.0")][2]
     facts, overrides = intel_settings(settings, layout)
     machine = TdxMachine(version=int(version), body=body, seed=seed, at=moment(at), **facts)
-    quoted(
-        machine, machine.quote(options.report_data(report_data, "--report-data"), **overrides), out, as_json
-    )
+    quote = machine.quote(options.report_data(report_data, "--report-data"), **overrides)
+    quoted(machine, quote, out, as_json)
 
 
 @sim.command()
@@ -226,6 +225,8 @@ def quoted(machine: TdxMachine | SgxMachine, quote: bytes, out: Path, as_json: b
         "tcb_signing_chain.pem": quotewrite.pem(machine.tcb_signing_chain()),
     }
     about = {"type": machine.TEE.lower(), "fmspc": machine.fmspc.hex().upper(), "signing_key": "PCK"}
+    if isinstance(machine, TdxMachine):
+        files["event_log.bin"] = machine.event_log(size=None)
     finish(machine, out, files, as_json, about)
 
 

@@ -28,6 +28,7 @@ EXIT = MappingProxyType({Verdict.ACCEPTED: 0, Verdict.REFUSED: 1, Verdict.MALFOR
 @click.command(short_help="Judge evidence offline: genuine, current, safe, mine?")
 @click.argument("evidence", metavar="EVIDENCE")
 @click.option("--type", "kind", type=click.Choice(TYPES), metavar="TYPE", help="Open EVIDENCE as this.")
+@click.option("--event-log", metavar="FILE", help="The log that came with a TDX quote (CCEL data).")
 @click.option("--collateral", multiple=True, metavar="PATH", help="File or folder; may be repeated.")
 @click.option("--at", metavar="RFC3339", help="Judge as of this time. Default: now.")
 @click.option("--report-data", metavar="HEX", help="The 64 bytes that REPORT_DATA must equal (128 digits).")
@@ -45,6 +46,7 @@ EXIT = MappingProxyType({Verdict.ACCEPTED: 0, Verdict.REFUSED: 1, Verdict.MALFOR
 def verify(
     evidence: str,
     kind: str | None,
+    event_log: str | None,
     collateral: tuple[str, ...],
     at: str | None,
     report_data: str | None,
@@ -58,9 +60,9 @@ def verify(
 ) -> None:
     """Judge EVIDENCE: is it genuine, is its platform current and safe, and is it mine?
 
-    EVIDENCE is a file, a configfs-tsm folder (outblob, auxblob, provider), or - for standard input: an SNP
-    report, alone or with its certificate table, a TDX or SGX quote, an Azure HCL report, evidence JSON as KBS
-    clients send it, a tsm-report or a CMW. It is recognised by its content.
+    EVIDENCE is a file, a configfs-tsm folder (outblob, auxblob, provider, event_log), or - for standard
+    input: an SNP report, alone or with its certificate table, a TDX or SGX quote, an Azure HCL report,
+    evidence JSON as KBS clients send it, a tsm-report or a CMW. It is recognised by its content.
 
     \b
     Exit code: 0 accepted, 1 refused, 2 malformed or usage, 3 undecided.
@@ -72,7 +74,7 @@ def verify(
         binding: Binding = Unbound("no --report-data was given")
         if report_data is not None:
             binding = ReportData(options.report_data(report_data, "--report-data"))
-        opened = files.open_evidence(evidence, kind)
+        opened = files.add_event_log(files.open_evidence(evidence, kind), event_log)
         gathered = files.gather(collateral)
         documents = offline.read_documents(policy, reference)
         anchors = AnchorSet.VENDOR_AND_SIMULATED if development else AnchorSet.VENDOR

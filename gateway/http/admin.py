@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gateway import administration, secrets
+from gateway import administration, admins, secrets
 from gateway.errors import GatewayError, GatewayReason
 from gateway.http.handlers import Site, limit_of
 from gateway.http.message import Call, Reply, json_reply
 from gateway.http.problem import MEDIA_TYPE
+from gateway.ports import StoredAdministrator
 from gateway.protocol.names import refuse, secret_path
 from gateway.record import rfc3339
 from policies.errors import PolicyError
@@ -73,6 +74,38 @@ def retire_policy(site: Site, call: Call) -> Reply:
     return json_reply({"kind": kind, "name": name, "retired": True})
 
 
+def list_administrators(site: Site, call: Call) -> Reply:
+    """Whom the caller may revoke: all, or those of the caller's tenant. Never a token, nor its digest."""
+    found = admins.listed(site.administrators, _within(call))
+    return json_reply({"administrators": [_administrator(each) for each in found]})
+
+
+def add_administrator(site: Site, call: Call) -> Reply:
+    """Of the path's tenant; ?scope=gateway: of the whole gateway. The token is in this reply, once."""
+    wide = call.query.get("scope") == "gateway"
+    if wide:
+        require_wide(call, "its administrators")
+    made = admins.create(
+        "" if wide else call.tenant,
+        store=site.administrators,
+        clock=site.gateway.clock,
+        random=site.gateway.random,
+        by=who(call),
+    )
+    return json_reply({"id": made.id, "tenant": "" if wide else call.tenant, "token": made.token}, 201)
+
+
+def revoke_administrator(site: Site, call: Call) -> Reply:
+    """To an administrator of a tenant those of others are not there."""
+    name = call.params["id"]
+    done = admins.revoke(
+        name, store=site.administrators, clock=site.gateway.clock, by=who(call), within=_within(call)
+    )
+    if not done:
+        raise _absent("administrator that still counts", name)
+    return json_reply({"id": name, "revoked": True})
+
+
 def attempts(site: Site, call: Call) -> Reply:
     """Recent attempts, newest first, with every finding."""
     rows = site.gateway.appraisals.recent(call.tenant, limit_of(call, 20, 200))
@@ -104,6 +137,20 @@ def _metadata(site: Site, call: Call, each: Any) -> dict[str, Any]:
         "key_id": each.key_id,
         "policy": owner,
     }
+
+
+def _administrator(each: StoredAdministrator) -> dict[str, Any]:
+    return {
+        "id": each.id,
+        "tenant": each.tenant,
+        "role": each.role,
+        "created": rfc3339(each.created),
+        "revoked": None if each.revoked is None else rfc3339(each.revoked),
+    }
+
+
+def _within(call: Call) -> str:
+    return "" if call.wide else call.tenant
 
 
 def who(call: Call) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +13,7 @@ from werkzeug.routing import RequestRedirect
 from gateway import admins
 from gateway.errors import GatewayError, GatewayReason
 from gateway.http import body as bodies
-from gateway.http import problem
+from gateway.http import clients, problem
 from gateway.http.handlers import Site
 from gateway.http.message import Call, Reply, Role
 from gateway.http.openapi import paths_of
@@ -36,9 +35,7 @@ def create(site: Site) -> Flask:
     """The WSGI application of one worker."""
     app = Flask("sealgate", static_folder=None)
     app.url_map.merge_slashes = False
-    fixed = dict(_HEADERS, **{"Sealgate-Mode": site.mode})
-    if site.config.tls.enabled:
-        fixed["Strict-Transport-Security"] = "max-age=31536000"
+    fixed = fixed_headers(site)
     for route in ROUTES:
         for path in paths_of(route):
             app.add_url_rule(
@@ -57,6 +54,14 @@ def create(site: Site) -> Flask:
 
     app.register_error_handler(Exception, failed)
     return app
+
+
+def fixed_headers(site: Site) -> dict[str, str]:
+    """What every reply carries."""
+    fixed = dict(_HEADERS, **{"Sealgate-Mode": site.mode})
+    if site.config.tls.enabled:
+        fixed["Strict-Transport-Security"] = "max-age=31536000"
+    return fixed
 
 
 def body_limits(app: Flask) -> Callable[[str, str], int]:
@@ -102,19 +107,14 @@ def _call(site: Site, route: Route, received: Request, params: dict[str, str]) -
         query={name: received.args[name] for name in received.args},
         who=None if who is None else who.id,
         wide=who is not None and who.tenant == "",
-        peer=_network(received.remote_addr),
+        peer=clients.network(
+            clients.client(
+                received.remote_addr or "",
+                received.headers.get("X-Forwarded-For", ""),
+                frozenset(map(clients.address, site.config.limits.proxies)),
+            )
+        ),
     )
-
-
-def _network(address: str | None) -> str:
-    """One IPv4 address, or the /64 that one subscriber has of IPv6."""
-    try:
-        found = ipaddress.ip_address((address or "").strip("[]"))
-    except ValueError:
-        return ""
-    if found.version == 4:
-        return str(found)
-    return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
 
 
 def _administrator(site: Site, received: Request, tenant: str) -> admins.Administrator:

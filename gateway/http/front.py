@@ -20,6 +20,7 @@ from typing import Any
 
 from gateway.errors import GatewayError
 from gateway.http.body import ARRIVED, Arrived, declared_length
+from gateway.http.limiter import Answer
 
 SMALL = 64 * 1024
 """Bytes of a body that count against no budget: challenges, and all evidence that is seen in practice."""
@@ -44,12 +45,19 @@ class Front:
     """The RSGI application of one worker process.
 
     limit_of: method and path to the most bytes that its route takes (0: none). threads: requests worked on
-    at once. seconds: a body must have arrived by then.
+    at once. seconds: a body must have arrived by then. refusal: asked first; an answer ends the request.
     """
 
     def __init__(
-        self, application: Wsgi, limit_of: Callable[[str, str], int], *, threads: int, seconds: float
+        self,
+        application: Wsgi,
+        limit_of: Callable[[str, str], int],
+        *,
+        threads: int,
+        seconds: float,
+        refusal: Callable[[Any], Answer | None] = lambda scope: None,
     ) -> None:
+        self._refusal = refusal
         self._application, self._limit_of, self._seconds = application, limit_of, seconds
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._held = 0
@@ -57,6 +65,10 @@ class Front:
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.proto != "http":
             protocol.close()
+            return
+        refused = self._refusal(scope)
+        if refused is not None:
+            protocol.response_bytes(*refused)
             return
         environ, coming = environ_of(scope), _Coming()
         try:

@@ -25,9 +25,11 @@ _POLL_SECONDS = 0.002
 
 @dataclass(frozen=True, slots=True)
 class SimulatedGuest:
-    """A guest on `machine`. Overrides everywhere are those of the machine's `report` or `quote`."""
+    """A guest on `machine`. Overrides everywhere are those of the machine's `report` or `quote`. event_log:
+    what a TDX guest sends along, None for nothing."""
 
     machine: Machine
+    event_log: bytes | None = None
 
     def raw(self, report_data: bytes, **overrides: Any) -> bytes:
         """The report or quote over 64 bytes of report data."""
@@ -41,7 +43,8 @@ class SimulatedGuest:
         if isinstance(self.machine, SnpMachine):
             chain = (self.machine.leaf, self.machine.intermediate(), self.machine.ark())
             return {"type": "sev-snp", "report": raw, "certificates": [encode_url(der) for der in chain]}
-        return {"type": self.machine.TEE.lower(), "quote": raw}
+        log = {} if self.event_log is None else {"event_log": encode_url(self.event_log)}
+        return {"type": self.machine.TEE.lower(), "quote": raw, **log}
 
     def write_tsm_entry(
         self, folder: Path, report_data: bytes, *, generation: int = 1, **overrides: Any
@@ -90,6 +93,8 @@ class SimulatedGuest:
         (folder / "generation").write_text(f"{generation}\n")
         if isinstance(self.machine, SnpMachine):
             (folder / "auxblob").write_bytes(self.machine.certificate_table())
+        if self.event_log is not None:
+            (folder / "event_log").write_bytes(self.event_log)
         # Last, and whole at once: whoever waits for it must not read half a report.
         partial = folder / ".outblob"
         partial.write_bytes(self.raw(report_data, **overrides))

@@ -21,9 +21,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from gateway.simulator import inteldocs, seeds
+from gateway.simulator import inteldocs, logwrite, seeds
 from gateway.simulator import quotewrite as q
 from gateway.simulator.intelmachine import IntelMachine
+from gateway.simulator.logwrite import LogEntry
 
 QE_VENDOR_ID = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 """Intel's, as in every real quote."""
@@ -32,7 +33,7 @@ AUTH_DATA = bytes(range(32))
 MR_TD = seeds.octets("", "TD launch measurement", 48)
 MR_ENCLAVE = seeds.octets("", "SGX enclave measurement", 32)
 """MRTD and MRENCLAVE of the simulated images, the same on every machine."""
-RTMRS = tuple(seeds.octets("", f"RTMR{n}", 48) for n in range(3))
+RTMRS = logwrite.registers(logwrite.BOOT)[:3]
 """RTMR0 to RTMR2 of the simulated guest; RTMR3 is zero, as long as nobody extends it."""
 SEPT_VE_DISABLE = 1 << 28
 
@@ -110,13 +111,18 @@ class _Quoting(IntelMachine):
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TdxMachine(_Quoting):
     """A TDX host with one TD. version: 4 or 5. body: TD report "1.0", "1.5" or "1.5ex"; version 4 carries
-    1.0 only."""
+    1.0 only. log: what was measured since launch; the RTMRs follow from it, unless `fields` differs."""
 
     TEE = "TDX"
     QE_PROD_ID = 2
 
     version: int = 4
     body: str | None = None
+    log: tuple[LogEntry, ...] = logwrite.BOOT
+
+    def event_log(self, *, size: int | None = logwrite.PADDED_SIZE) -> bytes:
+        """The log as the guest finds it behind its CCEL table, which replays to the quoted RTMRs."""
+        return logwrite.write(self.log, size=size)
 
     @functools.cached_property
     def good(self) -> Mapping[str, Value]:
@@ -129,9 +135,7 @@ class TdxMachine(_Quoting):
                 "td_attributes": SEPT_VE_DISABLE,
                 "xfam": 0x600E7,
                 "mr_td": MR_TD,
-                "rtmr0": RTMRS[0],
-                "rtmr1": RTMRS[1],
-                "rtmr2": RTMRS[2],
+                **{f"rtmr{n}": value for n, value in enumerate(logwrite.registers(self.log))},
                 "tee_tcb_svn2": launched,
                 **self.fields,
             }

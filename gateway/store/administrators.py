@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from gateway.ports import StoredAdministrator
+from gateway.errors import GatewayError, GatewayReason
+from gateway.ports import NewEntry, StoredAdministrator
 from gateway.store.columns import from_micros, to_micros
+from gateway.store.connection import Connection
 from gateway.store.database import Database
+from gateway.store.ledger import SqliteLedger, drafts_of
 
 _INSERT = """
     INSERT INTO administrator (id, tenant, role, token_sha256, created, revoked)
@@ -16,6 +19,7 @@ _INSERT = """
 """
 _GET = "SELECT id, tenant, role, token_sha256, created, revoked FROM administrator WHERE id = ?"
 _LIST = "SELECT id, tenant, role, token_sha256, created, revoked FROM administrator ORDER BY created, id"
+_OTHERS = "SELECT count(*) FROM administrator WHERE tenant = '' AND revoked IS NULL AND id <> ?"
 _REVOKE = "UPDATE administrator SET revoked = ? WHERE id = ? AND revoked IS NULL"
 
 
@@ -31,10 +35,10 @@ def _administrator(row: tuple[Any, ...]) -> StoredAdministrator:
 
 
 class SqliteAdministrators:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, ledger: SqliteLedger) -> None:
+        self._database, self._ledger = database, ledger
 
-    def add(self, administrator: StoredAdministrator) -> bool:
+    def add(self, administrator: StoredAdministrator, entry: NewEntry) -> bool:
         row = (
             administrator.id,
             administrator.tenant,
@@ -43,7 +47,15 @@ class SqliteAdministrators:
             to_micros(administrator.created),
             None if administrator.revoked is None else to_micros(administrator.revoked),
         )
-        return self._database.write(lambda connection: connection.execute(_INSERT, row).rowcount == 1)
+        drafts = drafts_of((entry,))
+
+        def insert(connection: Connection) -> bool:
+            if connection.execute(_INSERT, row).rowcount != 1:
+                return False
+            self._ledger.add(connection, drafts)
+            return True
+
+        return self._database.write(insert)
 
     def get(self, administrator_id: str) -> StoredAdministrator | None:
         rows = self._database.query(_GET, (administrator_id,))
@@ -52,6 +64,28 @@ class SqliteAdministrators:
     def list(self) -> Sequence[StoredAdministrator]:
         return tuple(map(_administrator, self._database.query(_LIST)))
 
-    def revoke(self, administrator_id: str, at: datetime) -> bool:
-        row = (to_micros(at), administrator_id)
-        return self._database.write(lambda connection: connection.execute(_REVOKE, row).rowcount == 1)
+    def revoke(self, administrator_id: str, at: datetime, entry: NewEntry) -> bool:
+        moment, drafts = to_micros(at), drafts_of((entry,))
+
+        def end(connection: Connection) -> bool:
+            row = connection.execute(_GET, (administrator_id,)).fetchone()
+            found = None if row is None else _administrator(row)
+            if found is None or found.revoked is not None:
+                return False
+            if found.tenant == "" and connection.execute(_OTHERS, (administrator_id,)).fetchone() == (0,):
+                raise _last(administrator_id)
+            connection.execute(_REVOKE, (moment, administrator_id))
+            self._ledger.add(connection, drafts)
+            return True
+
+        return self._database.write(end)
+
+
+def _last(administrator_id: str) -> GatewayError:
+    return GatewayError(
+        GatewayReason.STORE_CONFLICT,
+        "this is the last administrator of the whole gateway; add a successor first",
+        where=f"administrator {administrator_id}",
+        expected="another administrator of the whole gateway",
+        found="none",
+    )

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.ports import StoredDocument
+from gateway.errors import GatewayError, GatewayReason
+from gateway.ports import NewEntry, StoredDocument
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection
 from gateway.store.counters import COUNTER, increment, read_counter
 from gateway.store.database import Database
+from gateway.store.ledger import SqliteLedger, drafts_of
 
 _EPOCH = "document-epoch"
-_ACTIVE = """
+_EVERYTHING = """
     SELECT d.tenant, d.kind, d.name, d.version, d.digest, d.source, d.activated
     FROM active_document AS a JOIN document AS d USING (tenant, kind, name, version)
-    WHERE a.tenant = '' OR a.tenant = ?
-    ORDER BY d.kind, d.name
 """
+_ACTIVE = f"{_EVERYTHING} WHERE a.tenant = '' OR a.tenant = ? ORDER BY d.kind, d.name"
+_ALL = f"{_EVERYTHING} ORDER BY d.tenant, d.kind, d.name"
+_TENANTS = "SELECT DISTINCT tenant FROM active_document WHERE tenant <> ''"
+_LAST = "SELECT coalesce(max(version), 0) FROM document WHERE tenant = ? AND kind = ? AND name = ?"
 
 
 class SqliteDocuments:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, ledger: SqliteLedger) -> None:
+        self._database, self._ledger = database, ledger
 
     def active(self, tenant: str) -> tuple[int, Sequence[StoredDocument]]:
+        return self._documents(_ACTIVE, (tenant,))
+
+    def everything(self) -> tuple[int, Sequence[StoredDocument]]:
+        return self._documents(_ALL, ())
+
+    def _documents(self, statement: str, values: tuple[str, ...]) -> tuple[int, Sequence[StoredDocument]]:
         def read(connection: Connection) -> tuple[int, Sequence[StoredDocument]]:
-            rows = connection.execute(_ACTIVE, (tenant,)).fetchall()
+            rows = connection.execute(statement, values).fetchall()
             documents = tuple(
                 StoredDocument(
                     tenant=row[0],
@@ -42,45 +52,73 @@ class SqliteDocuments:
 
         return self._database.read(read)
 
+    def tenants(self) -> tuple[int, frozenset[str]]:
+        def read(connection: Connection) -> tuple[int, frozenset[str]]:
+            found = frozenset(row[0] for row in connection.execute(_TENANTS))
+            return read_counter(connection, _EPOCH) or 0, found
+
+        return self._database.read(read)
+
     def epoch(self) -> int:
         rows = self._database.query(COUNTER, (_EPOCH,))
         return int(rows[0][0]) if rows else 0
 
-    def activate(self, document: StoredDocument) -> bool:
+    def change(
+        self,
+        epoch: int,
+        entries: Sequence[NewEntry],
+        *,
+        activate: Sequence[StoredDocument] = (),
+        retire: Sequence[tuple[str, str, str]] = (),
+    ) -> bool:
         """Raises ValueError for a baseline of one tenant, and for another kind without a tenant."""
-        if (document.kind == "baseline") != (document.tenant == ""):
-            raise ValueError('a baseline belongs to tenant "", everything else to one tenant')
-        activated = to_micros(document.activated)
-        name = (document.tenant, document.kind, document.name)
+        for document in activate:
+            if (document.kind == "baseline") != (document.tenant == ""):
+                raise ValueError('a baseline belongs to tenant "", everything else to one tenant')
+        drafts = drafts_of(entries)
 
-        def replace(connection: Connection) -> bool:
-            (last,) = connection.execute(
-                "SELECT coalesce(max(version), 0) FROM document WHERE tenant = ? AND kind = ? AND name = ?",
-                name,
-            ).fetchone()
-            if document.version <= last:
+        def write(connection: Connection) -> bool:
+            if (read_counter(connection, _EPOCH) or 0) != epoch:
                 return False
-            connection.execute(
-                "INSERT INTO document VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*name, document.version, document.digest, document.source, activated),
-            )
-            connection.execute(
-                "INSERT INTO active_document VALUES (?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET version = excluded.version",
-                (*name, document.version),
-            )
+            for name in retire:
+                _retire(connection, name)
+            for document in activate:
+                _activate(connection, document)
+            self._ledger.add(connection, drafts)
             increment(connection, _EPOCH)
             return True
 
-        return self._database.write(replace)
+        return self._database.write(write)
 
-    def retire(self, tenant: str, kind: str, name: str) -> bool:
-        def remove(connection: Connection) -> bool:
-            done = connection.execute(
-                "DELETE FROM active_document WHERE tenant = ? AND kind = ? AND name = ?", (tenant, kind, name)
-            )
-            if done.rowcount:
-                increment(connection, _EPOCH)
-            return done.rowcount > 0
 
-        return self._database.write(remove)
+def _activate(connection: Connection, document: StoredDocument) -> None:
+    name = (document.tenant, document.kind, document.name)
+    (last,) = connection.execute(_LAST, name).fetchone()
+    if document.version <= last:
+        raise _conflict(
+            f"{document.name} version {document.version}: a version is activated once, and only upwards",
+            document.name,
+            expected=f"version {last + 1} or later",
+            found=f"version {document.version}; version {last} was active already",
+        )
+    connection.execute(
+        "INSERT INTO document VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (*name, document.version, document.digest, document.source, to_micros(document.activated)),
+    )
+    connection.execute(
+        "INSERT INTO active_document VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET version = excluded.version",
+        (*name, document.version),
+    )
+
+
+def _retire(connection: Connection, name: tuple[str, str, str]) -> None:
+    done = connection.execute("DELETE FROM active_document WHERE tenant = ? AND kind = ? AND name = ?", name)
+    if not done.rowcount:
+        raise _conflict(
+            f"{name[2]} is not active", name[2], expected=f"an active {name[1]}", found="none of that name"
+        )
+
+
+def _conflict(detail: str, where: str, *, expected: str, found: str) -> GatewayError:
+    return GatewayError(GatewayReason.STORE_CONFLICT, detail, where=where, expected=expected, found=found)

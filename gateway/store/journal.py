@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ledger.entry import draft
 from gateway.ports import LedgerReceipt, LedgerUnavailable, NewEntry, StoredAppraisal
 from gateway.store import appraisals
 from gateway.store.connection import Connection
 from gateway.store.database import Database
-from gateway.store.ledger import SqliteLedger
+from gateway.store.ledger import SqliteLedger, drafts_of
 
 
 class SqliteJournal:
@@ -20,7 +19,7 @@ class SqliteJournal:
     def commit(
         self, entries: Sequence[NewEntry], appraisal: StoredAppraisal | None = None
     ) -> Sequence[LedgerReceipt]:
-        drafts = [draft(entry.tenant, entry.kind, entry.body) for entry in entries]
+        drafts = drafts_of(entries)
 
         def write(connection: Connection) -> Sequence[LedgerReceipt]:
             if appraisal is not None:

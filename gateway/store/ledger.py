@@ -8,7 +8,7 @@ from typing import Any
 from gateway.errors import GatewayError
 from gateway.ledger import chain
 from gateway.ledger.entry import Draft, decode, draft, place
-from gateway.ports import Clock, LedgerReceipt, LedgerUnavailable
+from gateway.ports import Clock, LedgerReceipt, LedgerUnavailable, NewEntry
 from gateway.store.connection import Connection
 from gateway.store.database import Database
 
@@ -68,6 +68,11 @@ class SqliteLedger:
         """Check the whole chain (`chain.verify`). Raises GatewayError(LEDGER_BROKEN)."""
         receipt, _ = chain.verify(self.links(), store_id=self._store_id, seen=seen)
         return receipt
+
+
+def drafts_of(entries: Sequence[NewEntry]) -> tuple[Draft, ...]:
+    """What `SqliteLedger.add` writes, to be made before a transaction. Raises ValueError as `draft`."""
+    return tuple(draft(entry.tenant, entry.kind, entry.body) for entry in entries)
 
 
 def _shown(raw: bytes, head: bytes) -> Mapping[str, Any]:

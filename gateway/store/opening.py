@@ -63,14 +63,14 @@ class Store:
         self._database, self._running = database, running
         self.identity = identity
         self.nonces = SqliteNonces(database)
-        self.secrets = SqliteSecrets(database)
-        self.documents = SqliteDocuments(database)
         self.collateral = SqliteCollateral(database)
         self.chores = SqliteChores(database)
         self.appraisals = SqliteAppraisals(database)
         self.ledger = SqliteLedger(database, identity.store_id, clock)
         self.journal = SqliteJournal(database, self.ledger)
-        self.administrators = SqliteAdministrators(database)
+        self.secrets = SqliteSecrets(database, self.ledger)
+        self.documents = SqliteDocuments(database, self.ledger)
+        self.administrators = SqliteAdministrators(database, self.ledger)
 
     def __repr__(self) -> str:
         return f"Store({self.store_id}, {self.identity.kind})"

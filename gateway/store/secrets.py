@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.ports import SealedSecret
+from gateway.ports import NewEntry, SealedSecret
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection
 from gateway.store.database import Database
+from gateway.store.ledger import SqliteLedger, drafts_of
 
 _RAISE_VERSION = """
     INSERT INTO secret_path (tenant, path, last_version) VALUES (?, ?, ?)
@@ -45,15 +46,15 @@ def _last_version(connection: Connection, tenant: str, path: str) -> int:
 
 
 class SqliteSecrets:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, ledger: SqliteLedger) -> None:
+        self._database, self._ledger = database, ledger
 
     def next_version(self, tenant: str, path: str) -> int:
         return self._database.read(lambda connection: _last_version(connection, tenant, path)) + 1
 
-    def put(self, secret: SealedSecret) -> bool:
+    def put(self, secret: SealedSecret, entry: NewEntry) -> bool:
         """Versions follow each other without a gap: any but the next one is refused."""
-        created = to_micros(secret.created)
+        created, drafts = to_micros(secret.created), drafts_of((entry,))
 
         def insert(connection: Connection) -> bool:
             if secret.version != _last_version(connection, secret.tenant, secret.path) + 1:
@@ -61,6 +62,7 @@ class SqliteSecrets:
             name = (secret.tenant, secret.path, secret.version)
             connection.execute(_RAISE_VERSION, name)
             connection.execute(_INSERT, (*name, secret.key_id, secret.sealed, created))
+            self._ledger.add(connection, drafts)
             return True
 
         return self._database.write(insert)
@@ -72,13 +74,15 @@ class SqliteSecrets:
     def list(self, tenant: str) -> Sequence[SealedSecret]:
         return tuple(map(_secret, self._database.query(_LIST, (tenant,))))
 
-    def remove(self, tenant: str, path: str) -> bool:
+    def remove(self, tenant: str, path: str, version: int, entry: NewEntry) -> bool:
+        drafts = drafts_of((entry,))
+
         def forget(connection: Connection) -> bool:
-            return (
-                connection.execute(
-                    "DELETE FROM secret WHERE tenant = ? AND path = ?", (tenant, path)
-                ).rowcount
-                > 0
-            )
+            row = connection.execute(_LATEST, (tenant, path)).fetchone()
+            if row is None or _secret(row).version != version:
+                return False
+            connection.execute("DELETE FROM secret WHERE tenant = ? AND path = ?", (tenant, path))
+            self._ledger.add(connection, drafts)
+            return True
 
         return self._database.write(forget)

@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.token import vector
 from policies.appraise import Appraisal
+from verifiers.claimtypes import Provenance
 
 PROFILE = "tag:github.com,2023:veraison/ear"
 TYP = "eat+jwt"
@@ -21,6 +22,7 @@ BUILD = "sealgate 0.1.0"
 ATTESTED, BACKGROUND = "attest", "background-check"
 """What a token came from. Only the first kind names something that may be released."""
 _TOLD = ("verdict", "reason", "rule", "simulated", "evidence", "tcb", "claims", "unchecked", "waived")
+_SIGNED = Provenance.HARDWARE.value
 
 
 def claims(
@@ -60,13 +62,15 @@ def claims(
 
 def submodule(appraisal: Appraisal, told: Mapping[str, Any]) -> dict[str, Any]:
     """`cpu0`: status, vector, policy, and our extension with the findings by name. What a check expected and
-    found stays with the operator: a token travels."""
+    found stays with the operator: a token travels. `provenance` lists the claims that are no fields of what
+    the hardware signed."""
     made = vector.trustworthiness(appraisal)
     return {
         "ear.status": vector.status(appraisal, made),
         "ear.trustworthiness-vector": made,
         "ear.appraisal-policy-id": " ".join(appraisal.policy_digests) or "none",
         "sealgate": {name: told[name] for name in _TOLD}
+        | {"provenance": {word: names for word, names in told["provenance"].items() if word != _SIGNED}}
         | {"checks": {check.id: check.outcome.value for check in appraisal.checks}},
     }
 

@@ -58,6 +58,8 @@ def measure(short: bool) -> list[Line]:
         against("TDX verify, warm", tdx["TDX verify, warm"], oracle, "dcap_qvl", 0.45),
         against("TDX verify, cold", tdx["TDX verify, cold"], oracle, "dcap_qvl", None),
     ]
+    replayed = verification.event_log(min(rounds, 300))
+    lines.append(Line(what="event log, 100 events, replayed", measured=us(replayed["replay, 100 events"])))
     for size, timing in policy.evaluation((10, 10_000) if short else (10, 10_000, 19_000), rounds).items():
         lines.append(
             Line(

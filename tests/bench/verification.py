@@ -1,7 +1,7 @@
 """SNP and TDX verification, cold and warm, beside the bare signature checks that they contain.
 
-The simulator mints every report and quote anew. Cold: nothing remembered. Warm: the chain and the collateral
-have been verified before, the evidence has not been seen.
+The simulator mints every report and quote anew. Cold: nothing remembered. Warm: the chain (of a quote: down
+to the attestation key) and the collateral have been verified before, the evidence has not been seen.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from gateway.caches import LruChains
-from gateway.simulator import keys
+from gateway.simulator import keys, logwrite
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.intel import TdxMachine
+from gateway.simulator.logwrite import LogEntry
 from gateway.simulator.quotewrite import pem
 from tests.bench.clock import Timing, interleaved
 from verifiers.crypto import x509
 from verifiers.dcap import quote as quotes
-from verifiers.model import Endorsements, NoCache, ReportData, Verdict
+from verifiers.model import Endorsements, NoCache, Outcome, ReportData, Verdict
 from verifiers.sevsnp import abi
 from verifiers.sevsnp.verify import verify as verify_snp
+from verifiers.tdx import abi as tdx_abi
+from verifiers.tdx import eventlog as tdx_log
 from verifiers.tdx.verify import verify as verify_tdx
 
 
@@ -110,6 +113,29 @@ def tdx(rounds: int) -> dict[str, Timing]:
         },
         rounds,
     )
+
+
+def event_log(rounds: int) -> dict[str, Timing]:
+    """From the bytes of a log of 100 events in 64 KiB to the check and the claims, against its quote's RTMRs;
+    every round another log, with an entry of its own."""
+    commands = (f"set number={n}".encode() for n in range(42))
+    entries = (
+        *logwrite.BOOT,
+        *(LogEntry(register=2, type=0xD, data=b"grub_cmd: " + c + b"\0", measured=c) for c in commands),
+        *(logwrite.aael("bench.example", "Run", f"{n:04d}") for n in range(40)),
+    )
+    machines = [
+        TdxMachine(log=(*entries, logwrite.aael("bench.example", "Run", f"round-{index:06d}")))
+        for index in range(rounds)
+    ]
+    logs = [machine.event_log() for machine in machines]
+    reports = [tdx_abi.parse(quotes.parse(machine.quote(bytes(64)))) for machine in machines]
+
+    def run(index: int) -> None:
+        check, _ = tdx_log.examine(logs[index], reports[index])
+        assert check.outcome is Outcome.PASSED
+
+    return interleaved({"replay, 100 events": run}, rounds)
 
 
 def _der(signature: bytes) -> bytes:

@@ -130,9 +130,11 @@ class Server:
     def admin(self) -> Client:
         return Client(url=self.url, token=self.token)
 
-    def guest(self, machine: Any, *, tenant: str = "default", **overrides: Any) -> Guest:
+    def guest(
+        self, machine: Any, *, tenant: str = "default", event_log: bytes | None = None, **overrides: Any
+    ) -> Guest:
         """A guest on a simulated machine; overrides are those of its report or quote."""
-        simulated = SimulatedGuest(machine)
+        simulated = SimulatedGuest(machine, event_log)
         jwks = self.anonymous.get("/.well-known/jwks.json")
         client = self.anonymous if tenant == "default" else Client(url=self.url, tenant=tenant)
         return Guest(

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from gateway.simulator import logwrite
 from gateway.simulator.guest import SimulatedGuest
 from tests.e2e.support import (
     INIT_DATA,
     PATH,
     SECRET,
     SNP,
+    TDX,
     Server,
     documents,
     serving,
@@ -25,6 +27,8 @@ from tests.e2e.support import (
     tdx_collateral,
 )
 from tests.support import ROOT
+
+SIMULATED_TDX = ("--simulate", "tdx", "--simulate-init-data", INIT_DATA.hex())
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +86,27 @@ def test_a_simulated_guest_gets_the_secret_byte_for_byte(provided: Server, kind:
         "--simulate", kind, "--simulate-init-data", INIT_DATA.hex(),
     )  # fmt: skip
     assert found == SECRET
+
+
+@pytest.mark.parametrize("how", ["tsm", "simulate"])
+def test_a_guest_sends_its_event_log_when_told_to(provided: Server, tmp_path: Path, how: str) -> None:
+    """A log that is not this boot's is refused, and one that is none never leaves."""
+    for name, raw in (
+        ("log", TDX.event_log()),
+        ("edited", logwrite.write(logwrite.BOOT[1:])),
+        ("none", b"x"),
+    ):
+        (tmp_path / name).write_bytes(raw)
+    with SimulatedGuest(TDX).answering_tsm(tmp_path / "report") as root:
+        source = ("--tsm-path", str(root)) if how == "tsm" else SIMULATED_TDX
+        asked = ("guest", "get", PATH, "--audience", provided.issuer, *source, "--event-log")
+        assert good(provided, *asked, str(tmp_path / "log")) == SECRET
+        edited = run(provided, *asked, str(tmp_path / "edited"))
+        assert (edited.returncode, b"tdx.event-log" in edited.stderr) == (1, True), edited.stderr
+        none = run(provided, *asked, str(tmp_path / "none"))
+        assert (none.returncode, b"event log.header.register: expected 4 bytes" in none.stderr) == (2, True)
+    snp = run(provided, "guest", "get", PATH, "--audience", "x", "--simulate", "snp", "--event-log", "f")
+    assert (snp.returncode, b"expected a TDX guest" in snp.stderr) == (2, True)
 
 
 def test_a_guest_with_configfs_tsm_gets_it_into_a_private_file(provided: Server, tmp_path: Path) -> None:

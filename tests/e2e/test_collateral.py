@@ -99,6 +99,7 @@ def test_the_metrics_are_the_stores_whoever_answers(both: tuple[Server, Lab]) ->
     from urllib.parse import urlsplit
 
     server, _ = both
+    assert until(lambda: released(server, SNP))
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from gateway.client import Client, ClientError, Refused
 from gateway.guest import Guest
 from gateway.protocol.native import report_data
 from gateway.release.native import Expected, open_release
+from gateway.simulator import logwrite
+from gateway.simulator.intel import RTMRS
 from gateway.token import verify as offline
 from tests.e2e.support import (
     NOW,
@@ -114,7 +116,8 @@ def test_a_token_is_a_handle_for_a_later_release(server: Server) -> None:
 
 def test_the_token_verifies_offline_and_says_simulated(server: Server) -> None:
     jwks = server.anonymous.get("/.well-known/jwks.json")
-    claims = offline.verify(token_of(server), jwks, issuer=server.issuer, audience=server.issuer, now=NOW)
+    token, now = token_of(server), datetime.now(UTC)
+    claims = offline.verify(token, jwks, issuer=server.issuer, audience=server.issuer, now=now)
     module = claims["submods"]["cpu0"]
     assert claims["iss"] == "https://development.sealgate.invalid"
     assert module["sealgate"]["simulated"] is True
@@ -131,6 +134,27 @@ def test_each_path_is_decided_by_itself(server: Server) -> None:
     }
 
 
+def test_an_event_log_is_appraised_with_its_quote(server: Server) -> None:
+    machine = tdx_machine(log=(*logwrite.BOOT, logwrite.aael("a.example", "PullImage", "one")))
+    sent = send(server.guest(machine, event_log=machine.event_log()), [PATH])
+    assert [release["path"] for release in sent["releases"]] == [PATH]
+    jwks = server.anonymous.get("/.well-known/jwks.json")
+    claims = offline.verify(
+        sent["ear"], jwks, issuer=server.issuer, audience=server.issuer, now=datetime.now(UTC)
+    )
+    found = claims["submods"]["cpu0"]["sealgate"]
+    assert found["checks"]["tdx.event-log"] == "passed"
+    assert "tdx.event-log" not in found["unchecked"]
+    assert found["claims"]["event_log_aael"] == ["a.example PullImage one"]
+    assert found["provenance"]["replayed"] == [
+        "event_log_replayed",
+        "event_log_secure_boot",
+        "event_log_aael",
+    ]
+    again = server.anonymous.post("/v1/release", {"ear": sent["ear"], "paths": [PATH]})
+    assert [release["path"] for release in again["releases"]] == [PATH]
+
+
 # --- what is refused -----------------------------------------------------------------------------------
 
 OLD = TcbVersion(bootloader=9, tee=0, snp=22, microcode=72)
@@ -143,6 +167,28 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("other TD image", TDX, {"mr_td": b"m" * 48}, "guest.not-listed"),
     ("old TDX platform", tdx_machine(level="OutOfDate"), {}, "tdx.tcb-status"),
 ]
+
+
+EDITED = logwrite.write(logwrite.BOOT[:-1])
+"""The log of TDX without its last entry, which is of RTMR1."""
+
+
+@pytest.mark.parametrize(
+    ("log", "reason", "found"),
+    [
+        (EDITED, "tdx.event-log", f"RTMR1: {RTMRS[1].hex()} in the quote, "),
+        (TDX.event_log()[:1000], "tdx.event-log-malformed", "event log.event 9.data: expected 52 bytes"),
+        (b"", "tdx.event-log-malformed", "event log: expected a TCG log, found nothing"),
+    ],
+    ids=["edited", "cut", "empty"],
+)
+def test_a_log_that_does_not_replay_is_refused(server: Server, log: bytes, reason: str, found: str) -> None:
+    refused = refusal(server.guest(TDX, event_log=log).get, [PATH])
+    assert (refused.status, refused.reason) == (403, reason)
+    shown = server.admin.get(f"/v1/admin/attempts/{refused.problem['attempt']}")
+    check = next(check for check in shown["checks"] if check["id"] == "tdx.event-log")
+    assert (check["outcome"], check["found"][: len(found)]) == ("failed", found)
+    assert "event_log_replayed" not in shown["claims"]
 
 
 @pytest.mark.parametrize(("what", "machine", "changes", "reason"), REFUSED, ids=[row[0] for row in REFUSED])
@@ -357,7 +403,12 @@ def test_production_refuses_simulated_evidence_and_a_store_keeps_its_mode(tmp_pa
         for raw in (*snp_collateral(), *tdx_collateral()):
             with pytest.raises(Refused) as caught:
                 server.admin.ask("POST", "/v1/admin/collateral", raw, "application/octet-stream")
-            assert caught.value.reason == "evidence.simulated"
+            # Intel's documents alone do not say whose root they were meant for.
+            assert (
+                caught.value.reason in ("evidence.simulated", "dcap.chain")
+                or "collateral." in caught.value.reason
+            )
+        assert server.admin.get("/v1/admin/collateral")["collateral"] == []
         server.admin.ask("POST", "/v1/admin/policies", documents(), "application/yaml")
         server.admin.ask("PUT", f"/v1/admin/secrets/{PATH}", SECRET, "application/octet-stream")
         assert refusal(server.guest(SNP).get, [PATH]).reason == "evidence.simulated"

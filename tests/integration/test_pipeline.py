@@ -14,6 +14,7 @@ import pytest
 from gateway import app, pipeline, releasing, secrets
 from gateway.attempts import Attempt
 from gateway.collateral import importing
+from gateway.collateral.settings import Collateral
 from gateway.config import Config
 from gateway.errors import GatewayError, GatewayReason
 from gateway.guest import public_jwk
@@ -207,6 +208,28 @@ def test_a_path_without_a_secret_is_refused_beside_one_with(site: Site) -> None:
     told = {"path": OTHER, "reason": "release.secret-absent", "where": "secret"}
     assert reply["refusals"] == [told]
     assert outcomes(site) == [(OTHER, "release.secret-absent"), (PATH, "released")]
+
+
+def test_a_secret_that_is_not_there_is_in_ledger_and_record(site: Site) -> None:
+    """The guest was told an attempt: whoever looks it up must find why."""
+    token = pipeline.attest(site.gateway, "default", attest_body(site))["ear"]
+    secrets.remove(site.vault, "default", PATH, by="test")
+    for ask, body, what in (
+        (pipeline.release, release_body(token), "release.refused"),
+        (pipeline.attest, attest_body(site), "attest.failed"),
+    ):
+        with pytest.raises(Denied) as caught:
+            ask(site.gateway, "default", body)
+        assert caught.value.why.reason == "release.secret-absent"
+        entry = site.office.ledger.tail("default", 1)[0]
+        assert (entry["kind"], entry["body"]["attempt"]) == (what, caught.value.attempt)
+        told = {"path": PATH, "reason": "release.secret-absent", "where": "secret"}
+        assert entry["body"]["refusals"] == [told]
+        row = site.gateway.appraisals.get("default", caught.value.attempt)
+        assert row is not None
+        if what == "release.refused":
+            assert json.loads(row.record)["refusals"] == [told]
+            assert not row.releasable
 
 
 def test_a_path_that_fails_takes_the_others_with_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -538,6 +561,50 @@ def test_without_a_crl_nothing_is_released(tmp_path: Path) -> None:
     prepared.store.close()
 
 
+@pytest.mark.parametrize("state", ["missing", "ended", "too-old"])
+@pytest.mark.parametrize("accepted", [False, True], ids=["refused", "accepted-risk"])
+def test_only_a_named_risk_does_without_a_current_crl(tmp_path: Path, state: str, accepted: bool) -> None:
+    """Missing or older than we allow: undecided, unless somebody put a name to it. One past its nextUpdate is
+    the verifier's own open question, which no document answers."""
+    ages = {"amd.crl": 1} if state == "too-old" else {}
+    config = Config(data=tmp_path, development=True, collateral=Collateral(maximum_age_days=ages))
+    prepared = app.prepare(config)
+    made, store = app.compose(config)
+    from gateway import administration
+
+    policy = documents()
+    if accepted:
+        start, end = NOW - timedelta(days=1), NOW + timedelta(days=20)
+        policy += (
+            "accept_risk:\n  - {id: no-crl, finding: snp.revocation, only_in: snp, reason: kds is down,"
+            " owner: asha@acme.example, approved_by: [lena@acme.example],"
+            f" from: {start:%Y-%m-%dT%H:%M:%SZ}, expires: {end:%Y-%m-%dT%H:%M:%SZ}}}\n"
+        ).encode()
+    administration.apply(made.office, "default", policy, "test.yaml", by="test", baselines=True)
+    secrets.put(made.vault, "default", PATH, SECRET, by="test")
+    if state != "missing":
+        issued = NOW - timedelta(days=2)
+        ends = NOW if state == "ended" else NOW + timedelta(days=9)
+        crl = SNP.crl(this_update=issued, next_update=ends)
+        at = issued + timedelta(hours=1)
+        importing.import_file(made.desk.importer, crl, "crl", by="test", now=at)
+    made = with_clock(made, Clock(NOW))
+    if accepted and state != "ended":
+        reply = pipeline.attest(made.gateway, "default", attest_body(made))
+        assert [each["path"] for each in reply["releases"]] == [PATH]
+        (entry,) = store.appraisals.recent("default", 1)
+        assert json.loads(entry.record)["waived"] == ["no-crl"]
+    else:
+        with pytest.raises(Denied) as caught:
+            pipeline.attest(made.gateway, "default", attest_body(made))
+        reason = "collateral.crl-expired" if state == "ended" else "collateral.amd-crl-missing"
+        assert (caught.value.why.reason, caught.value.why.verdict) == (reason, Verdict.UNDECIDED)
+    told = json.loads(store.appraisals.recent("default", 1)[0].record)["checks"]
+    assert any(check["id"] == "collateral.max-age" for check in told) is (state == "too-old")
+    store.close()
+    prepared.store.close()
+
+
 def test_anonymous_noise_is_counted_and_not_logged(site: Site) -> None:
     before = site.office.ledger.head()
     body = json.loads(attest_body(site))
@@ -558,7 +625,8 @@ def test_a_document_that_no_longer_compiles_is_our_fault_and_releases_nothing(
     def broken(*_: object) -> Any:
         return policybook.read(b"sealgate: nonsense/1\n", "stored.yaml")
 
-    monkeypatch.setattr(policybook, "from_store", broken)
+    monkeypatch.setattr(policybook.Sources, "documents", broken)
+    site.office.documents.change(site.office.documents.epoch(), ())
     with pytest.raises(Denied) as caught:
         pipeline.attest(site.gateway, "default", attest_body(site))
     told = problem_of(caught.value)

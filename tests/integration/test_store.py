@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -33,6 +34,7 @@ class Opener(Protocol):
 T = TypeVar("T")
 STORES: dict[str, Opener] = {"sqlite": sqlite_store}
 LATER = START + timedelta(minutes=5)
+ENTRY = NewEntry("acme", "test.change", {"by": "test"})
 
 
 @pytest.fixture(params=STORES)
@@ -123,37 +125,37 @@ def secret(version: int = 1, path: str = "a/b", tenant: str = "acme", sealed: by
 
 def test_versions_follow_each_other_without_a_gap(store: Store) -> None:
     assert store.secrets.next_version("acme", "a/b") == 1
-    assert store.secrets.put(secret(2)) is False
-    assert store.secrets.put(secret(0)) is False
-    assert store.secrets.put(secret(1)) is True
-    assert store.secrets.put(secret(1, sealed=b"y")) is False
+    assert store.secrets.put(secret(2), ENTRY) is False
+    assert store.secrets.put(secret(0), ENTRY) is False
+    assert store.secrets.put(secret(1), ENTRY) is True
+    assert store.secrets.put(secret(1, sealed=b"y"), ENTRY) is False
     assert store.secrets.next_version("acme", "a/b") == 2
-    assert store.secrets.put(secret(2)) is True
+    assert store.secrets.put(secret(2), ENTRY) is True
     assert store.secrets.latest("acme", "a/b") == secret(2)
     assert store.secrets.next_version("other", "a/b") == 1
 
 
 def test_versions_are_not_reused_after_removal(store: Store) -> None:
-    store.secrets.put(secret(1))
-    store.secrets.put(secret(2))
-    assert store.secrets.remove("acme", "a/b") is True
-    assert store.secrets.remove("acme", "a/b") is False
+    store.secrets.put(secret(1), ENTRY)
+    store.secrets.put(secret(2), ENTRY)
+    assert store.secrets.remove("acme", "a/b", 2, ENTRY) is True
+    assert store.secrets.remove("acme", "a/b", 2, ENTRY) is False
     assert store.secrets.latest("acme", "a/b") is None
     assert store.secrets.list("acme") == ()
     assert store.secrets.next_version("acme", "a/b") == 3
-    assert [store.secrets.put(secret(version)) for version in (1, 2, 3)] == [False, False, True]
+    assert [store.secrets.put(secret(version), ENTRY) for version in (1, 2, 3)] == [False, False, True]
 
 
 def test_secrets_are_listed_by_path_newest_version_only(store: Store) -> None:
     rows = [secret(1, "b"), secret(1, "a"), secret(2, "a"), secret(1, "c", tenant="other")]
-    assert [store.secrets.put(row) for row in rows] == [True] * 4
+    assert [store.secrets.put(row, ENTRY) for row in rows] == [True] * 4
     assert store.secrets.list("acme") == (secret(2, "a"), secret(1, "b"))
-    assert store.secrets.remove("other", "a") is False
+    assert store.secrets.remove("other", "a", 2, ENTRY) is False
     assert store.secrets.latest("other", "a") is None
 
 
 def test_eight_threads_put_one_version(store: Store) -> None:
-    results = in_threads(8, lambda n: store.secrets.put(secret(1, sealed=bytes([n]))))
+    results = in_threads(8, lambda n: store.secrets.put(secret(1, sealed=bytes([n])), ENTRY))
     assert sorted(results) == [False] * 7 + [True]
     held = store.secrets.latest("acme", "a/b")
     assert held is not None
@@ -196,30 +198,53 @@ def document(
 BASELINE = document(kind="baseline", name="intel-tdx", tenant="")
 
 
+def activate(store: Store, *documents: StoredDocument) -> bool:
+    """False when a version is not high enough."""
+    return changed(store, lambda epoch: store.documents.change(epoch, [ENTRY], activate=documents))
+
+
+def retire(store: Store) -> bool:
+    gone = [("acme", "release", "db")]
+    return changed(store, lambda epoch: store.documents.change(epoch, [ENTRY], retire=gone))
+
+
+def changed(store: Store, change: Callable[[int], bool]) -> bool:
+    """What changes nothing leaves epoch and ledger alone; what changes something is in both."""
+    epoch, head = store.documents.epoch(), store.ledger.head()
+    try:
+        assert change(epoch) is True
+    except GatewayError as error:
+        assert error.reason is GatewayReason.STORE_CONFLICT
+        assert (store.documents.epoch(), store.ledger.head()) == (epoch, head)
+        return False
+    assert (store.documents.epoch(), store.ledger.head()) != (epoch, head)
+    return True
+
+
 def test_a_document_replaces_lower_versions_only(store: Store) -> None:
     assert store.documents.active("acme") == (0, ())
-    assert store.documents.activate(document(3)) is True
+    assert activate(store, document(3)) is True
     for version in (1, 2, 3):
-        assert store.documents.activate(document(version)) is False
+        assert activate(store, document(version)) is False
     assert store.documents.active("acme") == (1, (document(3),))
-    assert store.documents.activate(document(4)) is True
+    assert activate(store, document(4)) is True
     assert store.documents.active("acme") == (2, (document(4),))
 
 
 def test_a_retired_version_does_not_come_back(store: Store) -> None:
-    store.documents.activate(document(3))
-    assert store.documents.retire("acme", "release", "db") is True
-    assert store.documents.retire("acme", "release", "db") is False
+    activate(store, document(3))
+    assert retire(store) is True
+    assert retire(store) is False
     assert store.documents.active("acme") == (2, ())
-    assert store.documents.activate(document(3)) is False
-    assert store.documents.activate(document(4)) is True
+    assert activate(store, document(3)) is False
+    assert activate(store, document(4)) is True
     assert store.documents.active("acme") == (3, (document(4),))
 
 
 def test_baselines_count_for_everybody_and_the_rest_for_its_tenant(store: Store) -> None:
     theirs = document(tenant="other")
     for each in (document(), BASELINE, theirs, document(kind="reference")):
-        assert store.documents.activate(each)
+        assert activate(store, each)
     assert store.documents.active("acme") == (4, (BASELINE, document(kind="reference"), document()))
     assert store.documents.active("other") == (4, (BASELINE, theirs))
     assert store.documents.active("nobody") == (4, (BASELINE,))
@@ -229,7 +254,7 @@ def test_baselines_count_for_everybody_and_the_rest_for_its_tenant(store: Store)
 @pytest.mark.parametrize("wrong", [replace(BASELINE, tenant="acme"), document(tenant="")])
 def test_a_document_belongs_where_its_kind_says(store: Store, wrong: StoredDocument) -> None:
     with pytest.raises(ValueError, match="belongs to"):
-        store.documents.activate(wrong)
+        activate(store, wrong)
     assert store.documents.epoch() == 0
 
 
@@ -419,19 +444,137 @@ def test_threads_commit_to_one_chain_without_mixing(store: Store) -> None:
     assert len(store.appraisals.recent("acme", 999)) == 80
 
 
+# --- changes and what the ledger says of them ---
+
+
+def test_documents_change_together_or_not_at_all(store: Store) -> None:
+    assert activate(store, document(3))
+    assert activate(store, document(1, name="new"), document(3)) is False
+    assert store.documents.active("acme") == (1, (document(3),))
+    assert activate(store, document(1, name="new"), document(4))
+    assert store.documents.active("acme") == (2, (document(4), document(1, name="new")))
+
+
+def test_what_was_judged_at_another_epoch_is_not_changed(store: Store) -> None:
+    assert activate(store, document(1))
+    head = store.ledger.head()
+    for epoch in (0, 2):
+        assert store.documents.change(epoch, [ENTRY], activate=[document(2)]) is False
+        assert store.documents.change(epoch, [ENTRY], retire=[("acme", "release", "db")]) is False
+    assert store.documents.active("acme") == (1, (document(1),))
+    assert store.ledger.head() == head
+
+
+def test_eight_threads_judge_one_epoch_and_one_of_them_changes_it(store: Store) -> None:
+    results = in_threads(
+        8, lambda n: store.documents.change(0, [ENTRY], activate=[document(1, name=f"db-{n}")])
+    )
+    assert sorted(results) == [False] * 7 + [True]
+    assert len(store.documents.active("acme")[1]) == store.documents.epoch() == 1
+
+
+def test_tenants_with_documents_and_all_documents_can_be_had(store: Store) -> None:
+    theirs = document(tenant="other")
+    assert activate(store, BASELINE, theirs, document())
+    assert store.documents.everything() == (1, (BASELINE, document(), theirs))
+    assert store.documents.tenants() == (1, frozenset({"acme", "other"}))
+    assert retire(store)
+    assert store.documents.tenants() == (2, frozenset({"other"}))
+
+
+CHANGES: dict[str, Callable[[Store], object]] = {
+    "a secret put": lambda store: store.secrets.put(secret(2), ENTRY),
+    "a secret removed": lambda store: store.secrets.remove("acme", "a/b", 1, ENTRY),
+    "a document activated": lambda store: store.documents.change(1, [ENTRY], activate=[document(2)]),
+    "a document retired": lambda store: store.documents.change(
+        1, [ENTRY], retire=[("acme", "release", "db")]
+    ),
+    "an administrator added": lambda store: store.administrators.add(administrator("a2"), ENTRY),
+    "an administrator revoked": lambda store: store.administrators.revoke("a1", LATER, ENTRY),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_is_in_the_ledger_or_is_not_made(
+    store: Store, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.secrets.put(secret(1), ENTRY)
+    assert activate(store, document())
+    for one in ("a0", "a1"):
+        assert store.administrators.add(administrator(one), ENTRY)
+
+    def state() -> object:
+        return (
+            store.secrets.list("acme"), store.secrets.next_version("acme", "a/b"),
+            store.documents.everything(), store.administrators.list(), store.ledger.head(),
+        )  # fmt: skip
+
+    before = state()
+    with monkeypatch.context() as patch:
+
+        def full(*_: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        patch.setattr(store.ledger, "add", full)
+        with pytest.raises(GatewayError) as caught:
+            CHANGES[name](store)
+    assert caught.value.reason is GatewayReason.STORE_UNAVAILABLE
+    assert state() == before
+    assert CHANGES[name](store) is True
+    assert store.ledger.tail("acme", 1)[0]["kind"] == "test.change"
+    assert state() != before
+
+
+def test_a_secret_that_was_replaced_meanwhile_is_not_removed(store: Store) -> None:
+    for version in (1, 2):
+        assert store.secrets.put(secret(version), ENTRY)
+    head = store.ledger.head()
+    assert store.secrets.remove("acme", "a/b", 1, ENTRY) is False
+    assert (store.secrets.latest("acme", "a/b"), store.ledger.head()) == (secret(2), head)
+
+
 # --- administrators ---
 
 
-def test_administrators_are_added_and_revoked_once(store: Store) -> None:
-    row = StoredAdministrator(
-        id="a1", tenant="", role="owner", token_sha256=bytes(32), created=START, revoked=None
+def administrator(name: str, tenant: str = "") -> StoredAdministrator:
+    return StoredAdministrator(
+        id=name, tenant=tenant, role="owner", token_sha256=bytes(32), created=START, revoked=None
     )
-    assert store.administrators.add(row) is True
-    assert store.administrators.add(replace(row, token_sha256=b"\1" * 32)) is False
+
+
+def test_the_last_administrator_of_the_whole_gateway_stays(store: Store) -> None:
+    for row in (administrator("a1"), administrator("a2"), administrator("t1", "acme")):
+        assert store.administrators.add(row, ENTRY)
+    assert store.administrators.revoke("a1", LATER, ENTRY) is True
+    head = store.ledger.head()
+    with pytest.raises(GatewayError) as caught:
+        store.administrators.revoke("a2", LATER, ENTRY)
+    assert caught.value.reason is GatewayReason.STORE_CONFLICT
+    assert store.ledger.head() == head
+    assert store.administrators.revoke("t1", LATER, ENTRY) is True
+
+
+def test_of_two_last_administrators_who_revoke_each_other_one_stays(store: Store) -> None:
+    for each in ("a0", "a1"):
+        assert store.administrators.add(administrator(each), ENTRY)
+
+    def revoke(number: int) -> bool:
+        try:
+            return store.administrators.revoke(f"a{number}", LATER, ENTRY)
+        except GatewayError:
+            return False
+
+    assert sorted(in_threads(2, revoke)) == [False, True]
+
+
+def test_administrators_are_added_and_revoked_once(store: Store) -> None:
+    row = administrator("a1", "acme")
+    assert store.administrators.add(row, ENTRY) is True
+    assert store.administrators.add(replace(row, token_sha256=b"\1" * 32), ENTRY) is False
     assert (store.administrators.get("a1"), store.administrators.get("a2")) == (row, None)
-    assert store.administrators.revoke("a1", LATER) is True
-    assert store.administrators.revoke("a1", LATER) is False
-    assert store.administrators.revoke("a2", LATER) is False
+    assert store.administrators.revoke("a1", LATER, ENTRY) is True
+    assert store.administrators.revoke("a1", LATER, ENTRY) is False
+    assert store.administrators.revoke("a2", LATER, ENTRY) is False
     assert store.administrators.list() == (replace(row, revoked=LATER),)
 
 

@@ -20,7 +20,7 @@ from gateway.store import Store, StoreKind, connection, database, open_store
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.database import MAX_BATCH
 from gateway.store.migrations import MIGRATIONS, Migration, migrate
-from tests.integration.test_store import LATER, appraisal, document, secret
+from tests.integration.test_store import ENTRY, LATER, activate, appraisal, document, secret
 from tests.integration.test_store_collateral import first_crl, put
 from tests.stores import START, FakeClock, FakeRandom, database_path, sqlite_store
 
@@ -178,8 +178,8 @@ def test_contradicting_wishes_are_a_bug(tmp_path: Path) -> None:
 def fill(store: Store) -> None:
     store.ledger.append("acme", "test.entry", {"n": 0})
     store.ledger.append("acme", "test.entry", {"n": 1})
-    store.documents.activate(document())
-    store.secrets.put(secret())
+    assert activate(store, document())
+    assert store.secrets.put(secret(), ENTRY)
     store.journal.commit((), appraisal())
 
 

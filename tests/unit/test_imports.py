@@ -26,7 +26,8 @@ WITHIN_VERIFIERS = {
     "crypto": {"codec", "crypto", "errors"},
     "sevsnp": {"codec", "crypto", "sevsnp", "errors", "model", "verdict", "claimtypes"},
     "dcap": {"codec", "crypto", "dcap", "errors", "model", "verdict", "claimtypes"},
-    "tdx": {"codec", "crypto", "dcap", "tdx", "errors", "model", "verdict", "claimtypes"},
+    "eventlog": {"codec", "eventlog", "errors"},
+    "tdx": {"codec", "crypto", "dcap", "eventlog", "tdx", "errors", "model", "verdict", "claimtypes"},
     "sgx": {"codec", "crypto", "dcap", "sgx", "errors", "model", "verdict", "claimtypes"},
 }
 """Folder of `verifiers` to the parts of `verifiers` it may import: no TEE knows another."""

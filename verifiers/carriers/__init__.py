@@ -1,5 +1,6 @@
 """The envelopes that evidence travels in, told apart by content, opened to the bytes that were signed."""
 
+from verifiers.carriers.binary import with_event_log
 from verifiers.carriers.detect import CARRIERS, KINDS, TYPES, open_evidence, open_message
 from verifiers.carriers.envelope import open_envelope
 from verifiers.carriers.opened import MAX_EVIDENCE, Opened, kind_of
@@ -17,4 +18,5 @@ __all__ = [
     "open_evidence",
     "open_folder",
     "open_message",
+    "with_event_log",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from verifiers.carriers import hcl
-from verifiers.carriers.opened import Opened
+from verifiers.carriers.opened import Opened, kind_of
 from verifiers.dcap import quote
 from verifiers.errors import EvidenceFormatError, Reason
 from verifiers.model import Check, Outcome, TeeKind
@@ -74,14 +76,32 @@ def open_extended(raw: bytes) -> Opened:
 
 
 def open_quote(raw: bytes, *, event_log: bytes | None, carrier: str) -> Opened:
-    """A TDX or SGX quote; an event log that came along is kept and noted as not replayed."""
+    """A TDX or SGX quote; an event log that came along is kept as it is, for `verify` to replay."""
     parsed = quote.parse(raw)
     if event_log is not None and parsed.kind is not TeeKind.TDX:
         raise EvidenceFormatError(
             Reason.BAD_VALUE, "event log", expected="none with an SGX quote", found=f"{len(event_log)} bytes"
         )
-    notes = () if event_log is None else (_log_note(event_log),)
-    return Opened(evidence=parsed, certificates=(), carrier=carrier, event_log=event_log, notes=notes)
+    return Opened(evidence=parsed, certificates=(), carrier=carrier, event_log=event_log, notes=())
+
+
+def with_event_log(opened: Opened, log: bytes) -> Opened:
+    """The same evidence with a log that came beside it.
+
+    Raises EvidenceFormatError: BAD_VALUE for evidence other than a TDX quote, DUPLICATE when it has one.
+    """
+    if kind_of(opened.evidence) is not TeeKind.TDX:
+        raise EvidenceFormatError(
+            Reason.BAD_VALUE,
+            "event log",
+            expected=f"none with evidence of type {kind_of(opened.evidence)}",
+            found=f"{len(log)} bytes",
+        )
+    if opened.event_log is not None:
+        raise EvidenceFormatError(
+            Reason.DUPLICATE, "event log", expected="one", found=f"another in the {opened.carrier} evidence"
+        )
+    return replace(opened, event_log=log)
 
 
 def open_hcl(raw: bytes, *, certificates: tuple[bytes, ...], carrier: str) -> Opened:
@@ -125,14 +145,4 @@ def _crl_note(count: int) -> Check:
         expected="certificates only: CRLs come from our own sources",
         found=f"{count} CRL in the host's certificate table, not used",
         source="AMD 56421, SNP Extended Guest Request",
-    )
-
-
-def _log_note(log: bytes) -> Check:
-    return Check(
-        id="evidence.event-log",
-        outcome=Outcome.NOT_CHECKED,
-        expected="a log that replays to the RTMRs",
-        found=f"{len(log)} bytes, not replayed",
-        source="Intel TDX Module ABI, TDG.MR.RTMR.EXTEND",
     )

@@ -21,8 +21,9 @@ from verifiers.errors import EvidenceFormatError, Reason
 
 MAX_TABLE = 128 * 1024
 """Bytes of auxblob."""
-FOLDER_FILES = ("outblob", "auxblob", "provider")
-"""Files of a configfs-tsm folder that are read; the others steer the kernel and hold no evidence."""
+FOLDER_FILES = ("outblob", "auxblob", "provider", "event_log")
+"""Files of a configfs-tsm folder that are read; the others steer the kernel and hold no evidence. `event_log`
+is none of the kernel's: a copy of /sys/firmware/acpi/tables/data/CCEL that somebody put beside them."""
 
 _PROVIDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"sev_guest": ("sev-snp-report",), "tdx_guest": ("quote",)}
@@ -78,7 +79,8 @@ def open_folder(files: Mapping[str, bytes]) -> Opened:
             )
     provider = files.get("provider")
     named = None if provider is None else provider.decode("ascii", "replace")
-    return _open(files["outblob"], files.get("auxblob", b""), _provider(named), "configfs-tsm")
+    opened = _open(files["outblob"], files.get("auxblob", b""), _provider(named), "configfs-tsm")
+    return binary.with_event_log(opened, files["event_log"]) if "event_log" in files else opened
 
 
 def _open(outblob: bytes, auxblob: bytes, provider: str | None, carrier: str) -> Opened:

@@ -12,6 +12,7 @@ from verifiers.errors import EndorsementFormatError, Reason
 
 BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, OID, ENUMERATED = 0x01, 0x02, 0x03, 0x04, 0x06, 0x0A
 UTF8_STRING, IA5_STRING, SEQUENCE, SET = 0x0C, 0x16, 0x30, 0x31
+UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 
 
 @dataclass(frozen=True, slots=True)

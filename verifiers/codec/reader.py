@@ -36,29 +36,27 @@ class Reader:
     goes past the end, and (TRAILING_DATA) from `end` when bytes are left over.
     """
 
-    __slots__ = ("_at", "_raw", "_what")
+    __slots__ = ("_raw", "_size", "_what", "offset")
 
     def __init__(self, raw: bytes, what: str) -> None:
-        self._raw, self._what, self._at = raw, what, 0
-
-    @property
-    def offset(self) -> int:
-        return self._at
+        self._raw, self._what, self._size = raw, what, len(raw)
+        self.offset = 0
 
     @property
     def left(self) -> int:
-        return len(self._raw) - self._at
+        return self._size - self.offset
 
     def take(self, size: int, name: str) -> bytes:
-        start, end = self._at, self._at + size
-        if end > len(self._raw):
+        start = self.offset
+        end = start + size
+        if end > self._size:
             raise EvidenceFormatError(
                 Reason.BAD_LENGTH,
                 f"{self._what}.{name}",
-                expected=f"{size} bytes at offset {self._at}",
+                expected=f"{size} bytes at offset {start}",
                 found=f"{self.left} bytes left",
             )
-        self._at = end
+        self.offset = end
         return self._raw[start:end]
 
     def u16(self, name: str) -> int:
@@ -75,6 +73,6 @@ class Reader:
             raise EvidenceFormatError(
                 Reason.TRAILING_DATA,
                 self._what,
-                expected=f"end at offset {self._at}",
+                expected=f"end at offset {self.offset}",
                 found=f"{self.left} more bytes",
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from verifiers.claimtypes import ClaimSpec, ClaimType
+from verifiers.claimtypes import ClaimSpec, ClaimType, Provenance
 from verifiers.dcap.chain import CA_OF
 from verifiers.dcap.document import ENCLAVE_STATUSES, Status
 from verifiers.dcap.quote import Quote
@@ -49,6 +49,7 @@ def _row(
         trust_authority=trust_authority,
         values=values,
         pattern=pattern,
+        provenance=Provenance.HARDWARE if source is _QUOTE else Provenance.ENDORSED,
     )
 
 

@@ -20,13 +20,17 @@ from verifiers.crypto import ecdsa, x509
 from verifiers.crypto.crl import Crl
 from verifiers.crypto.x509 import Certificate
 from verifiers.dcap import chain, identity, tcbinfo
+from verifiers.dcap import questions as q
 from verifiers.dcap.document import Signed
 from verifiers.dcap.identity import EnclaveIdentity
+from verifiers.dcap.questions import Question
 from verifiers.dcap.tcbinfo import TcbInfo
 from verifiers.errors import EndorsementFormatError, Reason
-from verifiers.model import Endorsements, TeeKind
+from verifiers.model import Check, Endorsements, TeeKind
 
 SIGNER_CN = "Intel SGX TCB Signing"
+MAX_DOCUMENTS = 64
+"""TCB infos, and QE identities, that are read."""
 
 T = TypeVar("T", TcbInfo, EnclaveIdentity)
 
@@ -34,11 +38,12 @@ T = TypeVar("T", TcbInfo, EnclaveIdentity)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document(Generic[T]):
     """A document whose signature holds. signers: every certificate whose key verifies it (the same key has
-    been certified more than once); from `choose`, those that are not revoked. label: what it is, for people.
+    been certified more than once); from `choose`, those that are not revoked. passed: the check of the
+    document itself, when it counts.
     """
 
     value: T
-    label: str
+    passed: Check
     sha256: str
     signers: tuple[Certificate, ...]
 
@@ -48,7 +53,8 @@ class Shelf(Generic[T]):
     """All documents of one kind that were given, sorted by what is wrong with them.
 
     verified: about this platform and signed. forged: about this platform, signature wrong. unsigned: about
-    this platform, and no signing certificate to judge by. others: about something else, and why.
+    this platform, and no signing certificate to judge by. others: about something else, and why. unread: how
+    many were not looked at, because there are more than `MAX_DOCUMENTS`.
     """
 
     verified: tuple[Document[T], ...]
@@ -56,15 +62,17 @@ class Shelf(Generic[T]):
     unsigned: int
     others: tuple[tuple[Reason, str], ...]
     malformed: tuple[str, ...]
+    unread: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crls:
-    """CRLs of one issuer. forged: name the issuer but are not signed by its key."""
+    """CRLs of one issuer. forged: name the issuer but are not signed by its key. unread: as in `Lists`."""
 
-    verified: tuple[Crl, ...]
-    forged: int
-    malformed: tuple[str, ...]
+    verified: tuple[Crl, ...] = ()
+    forged: int = 0
+    malformed: tuple[str, ...] = ()
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +106,19 @@ def resolve(
     root: pinned. ca: the PCK CA, issued by it, or None when there is none to trust. platform: FMSPC
     and PCEID, or None when unknown.
     """
+    # Certificates may be a stranger's: as a digest, the cache keeps nothing of theirs. The rest is our own
+    # and stands in the key as it is: exact, and hashed once in the life of each object.
     key = (
         "dcap.collateral",
-        endorsements.anchors.value,
+        endorsements.anchors,
         root.sha256,
         ca.sha256 if ca else None,
-        tee.value,
+        tee,
         platform,
-        _digest(endorsements),
+        _digest(endorsements.certificates),
+        endorsements.crls,
+        endorsements.tcb_infos,
+        endorsements.qe_identities,
     )
     cached = endorsements.cache.get(key)
     if isinstance(cached, Collateral):
@@ -115,17 +128,25 @@ def resolve(
         endorsements.tcb_infos,
         tcbinfo.parse,
         "TCB info",
+        q.TCB_INFO,
+        platform[0].hex().upper().encode() if platform else b"",
         signers,
         lambda info: _not_about(info, tee, platform),
     )
     found = _shelve(
-        endorsements.qe_identities, identity.parse, "QE identity", signers, lambda found: _not_for(found, tee)
+        endorsements.qe_identities,
+        identity.parse,
+        "QE identity",
+        q.QE_DOCUMENT,
+        b'"TD_QE"' if tee is TeeKind.TDX else b'"QE"',
+        signers,
+        lambda found: _not_for(found, tee),
     )
     out = Collateral(
         tcb_infos=tcb_infos,
         identities=found,
         root_crls=_crls(endorsements.crls, root),
-        pck_crls=_crls(endorsements.crls, ca) if ca else Crls(verified=(), forged=0, malformed=()),
+        pck_crls=_crls(endorsements.crls, ca) if ca else Crls(),
     )
     # Only what a stranger's certificate cannot multiply: a platform that TCB info exists for, or none at all.
     complete = bool(tcb_infos.verified and out.pck_crls.verified) or (ca is None and platform is None)
@@ -138,10 +159,10 @@ def choose(shelf: Shelf[T], root_crls: Crls, missing: Reason, now: datetime) -> 
     """The document that counts at `now`: of the current ones the one with the highest evaluation number, then
     the latest. One whose every signer is revoked is left aside: it may be an old one beside a good one.
     """
-    standing = [d for d in (_standing(d, root_crls, now) for d in shelf.verified) if d.signers]
+    standing = [d for d in [_standing(d, root_crls, now) for d in shelf.verified] if d.signers]
     current = [d for d in standing if d.value.window.contains(now)]
     if current:
-        return max(current, key=lambda d: (d.value.evaluation_number, d.value.window.issued))
+        return max(current, key=_rank) if len(current) > 1 else current[0]
     if standing:
         ended = [d.value.window.next_update for d in standing if d.value.window.next_update <= now]
         if ended:
@@ -151,6 +172,9 @@ def choose(shelf: Shelf[T], root_crls: Crls, missing: Reason, now: datetime) -> 
     if shelf.verified:
         signers = tuple(signer for d in shelf.verified for signer in d.signers)
         return Lack(Reason.DCAP_REVOKED, named(signers), True, signers)
+    if shelf.unread:
+        found = f"{shelf.unread} more than the {MAX_DOCUMENTS} that are looked at"
+        return Lack(Reason.COLLATERAL_TOO_MANY, found, False)
     if shelf.forged:
         return Lack(Reason.COLLATERAL_SIGNATURE, f"{shelf.forged} with a wrong signature", True)
     if shelf.unsigned:
@@ -167,7 +191,10 @@ def choose_crl(crls: Crls, missing: Reason, now: datetime) -> Crl | Lack:
     """The newest CRL that is valid at `now`."""
     current = [c for c in crls.verified if c.current_at(now)]
     if current:
-        return max(current, key=lambda c: (c.this_update, c.number))
+        return max(current, key=lambda c: (c.this_update, c.number)) if len(current) > 1 else current[0]
+    if crls.unread:
+        found = f"{crls.unread} more than are looked at, and none of the newest is a current one"
+        return Lack(Reason.COLLATERAL_TOO_MANY, found, False)
     if crls.verified:
         ended = [c.next_update for c in crls.verified if c.next_update <= now]
         if ended:
@@ -228,6 +255,8 @@ def _shelve(
     raws: Sequence[bytes],
     parse: Callable[[bytes, str], tuple[T, Signed]],
     what: str,
+    question: Question,
+    word: bytes,
     signers: tuple[Certificate, ...],
     about: Callable[[T], tuple[Reason, str] | None],
 ) -> Shelf[T]:
@@ -235,7 +264,9 @@ def _shelve(
     others: list[tuple[Reason, str]] = []
     malformed: list[str] = []
     forged = unsigned = 0
-    for index, raw in enumerate(dict.fromkeys(raws)):
+    # What bears this word comes first: whatever else is kept hides nothing that is meant for this platform.
+    given = sorted(dict.fromkeys(raws), key=lambda raw: word not in raw.upper())
+    for index, raw in enumerate(given[:MAX_DOCUMENTS]):
         try:
             value, signed = parse(raw, f"{what} {index + 1}")
         except EndorsementFormatError as error:
@@ -247,8 +278,8 @@ def _shelve(
         elif not signers:
             unsigned += 1
         elif fitting := tuple(_verifying(signed, signers)):
-            label = f"evaluation {value.evaluation_number} of {_time(value.window.issued)}"
-            verified.append(Document(value=value, label=label, sha256=signed.sha256, signers=fitting))
+            passed = question.holds(f"evaluation {value.evaluation_number} of {_time(value.window.issued)}")
+            verified.append(Document(value=value, passed=passed, sha256=signed.sha256, signers=fitting))
         else:
             forged += 1
     return Shelf(
@@ -257,6 +288,7 @@ def _shelve(
         unsigned=unsigned,
         others=tuple(others),
         malformed=tuple(malformed),
+        unread=max(0, len(given) - MAX_DOCUMENTS),
     )
 
 
@@ -274,8 +306,12 @@ def _verifying(signed: Signed, signers: Sequence[Certificate]) -> Iterator[Certi
 
 def _standing(document: Document[T], root_crls: Crls, now: datetime) -> Document[T]:
     """The document with those of its signers that no CRL lists."""
-    left = tuple(s for s in document.signers if not revoked(root_crls, s.serial, now))
-    return document if len(left) == len(document.signers) else replace(document, signers=left)
+    left = [signer for signer in document.signers if not revoked(root_crls, signer.serial, now)]
+    return document if len(left) == len(document.signers) else replace(document, signers=tuple(left))
+
+
+def _rank(document: Document[T]) -> tuple[int, datetime]:
+    return document.value.evaluation_number, document.value.window.issued
 
 
 def _not_about(
@@ -294,40 +330,23 @@ def _not_for(found: EnclaveIdentity, tee: TeeKind) -> tuple[Reason, str] | None:
 
 
 def _crls(raws: Sequence[bytes], issuer: Certificate) -> Crls:
-    verified: list[Crl] = []
-    malformed: list[str] = []
-    forged = 0
-    for index, raw in enumerate(dict.fromkeys(raws)):
-        try:
-            unverified = crl_codec.parse(raw, f"CRL {index + 1}")
-        except EndorsementFormatError as error:
-            malformed.append(f"{error.where}: {error.found}")
-            continue
-        if unverified.issuer != issuer.subject:
-            continue
-        crl = (
-            crl_codec.verify(unverified, issuer.subject, issuer.public_key) if issuer.may_sign_crls else None
-        )
-        if crl is None:
-            forged += 1
-        else:
-            verified.append(crl)
-    return Crls(verified=tuple(verified), forged=forged, malformed=tuple(malformed))
+    """Those of `issuer`; of one that may not sign CRLs, all that bear its name are forged."""
+    keys = [issuer.public_key] if issuer.may_sign_crls else []
+    found = crl_codec.select(raws, issuer.subject, keys)
+    return Crls(
+        verified=tuple(crl for crl, _ in found.verified),
+        forged=found.forged,
+        malformed=found.malformed,
+        unread=found.unread,
+    )
 
 
-def _digest(endorsements: Endorsements) -> bytes:
-    """SHA-256 over everything given: each kind with its number, each piece with its length, so that no two
-    sets of endorsements look the same."""
+def _digest(pieces: Sequence[bytes]) -> bytes:
+    """SHA-256 over all of them, each after its length, so that no two sequences look the same."""
     out = hashlib.sha256()
-    for group in (
-        endorsements.certificates,
-        endorsements.crls,
-        endorsements.tcb_infos,
-        endorsements.qe_identities,
-    ):
-        out.update(len(group).to_bytes(8, "big"))
-        for raw in group:
-            out.update(len(raw).to_bytes(8, "big") + raw)
+    for raw in pieces:
+        out.update(len(raw).to_bytes(8, "big"))
+        out.update(raw)
     return out.digest()
 
 

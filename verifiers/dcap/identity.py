@@ -93,7 +93,10 @@ def mismatches(identity: EnclaveIdentity, report: EnclaveReport) -> tuple[str, .
 
 def level_of(levels: Sequence[SvnLevel], isv_svn: int) -> SvnLevel | None:
     """The highest level reached with `isv_svn`, or None below all; `levels` highest first."""
-    return next((level for level in levels if isv_svn >= level.isv_svn), None)
+    for level in levels:
+        if isv_svn >= level.isv_svn:
+            return level
+    return None
 
 
 def _number(raw: bytes) -> int:

@@ -56,6 +56,11 @@ class TdxTcb:
     mr_signer_seam: bytes
     seam_attributes: bytes
 
+    @property
+    def first_component(self) -> int:
+        """Components 0 and 1 name the module; from the 1.5 series on its identity decides about them."""
+        return 2 if self.svn[1] > 0 else 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
@@ -163,21 +168,16 @@ class _ModuleTcb:
 def _match(info: TcbInfo, platform: Platform, tdx: TdxTcb | None) -> tuple[TcbLevel | None, TcbLevel | None]:
     """The first level that the SGX side reaches, and the first of those that the TDX side reaches too."""
     sgx_level: TcbLevel | None = None
+    start = tdx.first_component if tdx else 0
     for level in info.levels:
         if platform.pce_svn < level.pce_svn or not _reaches(platform.components, level.sgx_svns):
             continue
         sgx_level = sgx_level or level
         if tdx is None:
             return sgx_level, sgx_level
-        start = _first_component(tdx)
         if _reaches(tdx.svn[start:], level.tdx_svns[start:]):
             return sgx_level, level
     return sgx_level, None
-
-
-def _first_component(tdx: TdxTcb) -> int:
-    """Components 0 and 1 name the module; from the 1.5 series on its identity decides about them."""
-    return 2 if tdx.svn[1] > 0 else 0
 
 
 def _reaches(has: Sequence[int], needs: Sequence[int]) -> bool:
@@ -201,7 +201,11 @@ def _module_tcb(info: TcbInfo, tdx: TdxTcb) -> _ModuleTcb | Reason:
 
 def module_identity(info: TcbInfo, major: int) -> ModuleIdentity | None:
     """The identity of the module series `major` (TEE_TCB_SVN byte 1)."""
-    return next((identity for identity in info.modules if identity.id == f"TDX_{major:02X}"), None)
+    name = f"TDX_{major:02X}"
+    for identity in info.modules:
+        if identity.id == name:
+            return identity
+    return None
 
 
 def fits(module: Module, tdx: TdxTcb) -> bool:
@@ -259,7 +263,11 @@ def _contributing(level: TcbLevel, module: _ModuleTcb | None) -> tuple[TcbLevel 
 
 
 def _union(levels: Sequence[TcbLevel | SvnLevel | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for level in levels if level for name in level.advisory_ids))
+    found: dict[str, None] = {}
+    for level in levels:
+        if level is not None:
+            found.update(dict.fromkeys(level.advisory_ids))
+    return tuple(found)
 
 
 def _short(
@@ -288,7 +296,7 @@ def _distance(level: TcbLevel, platform: Platform, tdx: TdxTcb | None) -> int:
     """How many components are below `level`."""
     below = [*map(operator.lt, platform.components, level.sgx_svns), platform.pce_svn < level.pce_svn]
     if tdx is not None:
-        start = _first_component(tdx)
+        start = tdx.first_component
         below += map(operator.lt, tdx.svn[start:], level.tdx_svns[start:])
     return below.count(True)
 
@@ -303,7 +311,7 @@ def _short_of(level: TcbLevel, platform: Platform, tdx: TdxTcb | None) -> Iterat
             raised_by="platform software (PCE), then a new PCK certificate",
         )
     if tdx is not None:
-        yield from _short_components("TDX", tdx.svn, level.tdx_svns, level.tdx, _first_component(tdx))
+        yield from _short_components("TDX", tdx.svn, level.tdx_svns, level.tdx, tdx.first_component)
 
 
 def _short_components(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from verifiers.codec import der
 from verifiers.crypto.x509 import Certificate
+from verifiers.dcap.levels import Platform
 from verifiers.errors import EndorsementFormatError, Reason
 
 EXTENSION = "1.2.840.113741.1.13.1"
@@ -22,20 +23,16 @@ _REQUIRED = (_PPID, _TCB, _PCEID, _FMSPC, _SGX_TYPE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pck:
+class Pck(Platform):
     """What a PCK certificate says about its platform.
 
-    components: the 16 SGX TCB component SVNs, as the *decomposed* integers, which is what TCB levels are
-    matched against. sgx_type: 0 standard, 1 scalable, 2 scalable with integrity. platform_instance_id and the
-    three configuration flags exist under the Platform CA only.
+    components (of `Platform`): the *decomposed* integers, which is what TCB levels are matched against.
+    sgx_type: 0 standard, 1 scalable, 2 scalable with integrity. platform_instance_id and the three
+    configuration flags exist under the Platform CA only.
     """
 
     ppid: bytes
     cpu_svn: bytes
-    components: tuple[int, ...]
-    pce_svn: int
-    pce_id: bytes
-    fmspc: bytes
     sgx_type: int
     platform_instance_id: bytes | None
     dynamic_platform: bool | None

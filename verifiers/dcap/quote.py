@@ -12,11 +12,12 @@ appendix A.3 (versions 4 and 5). All integers are little-endian.
 from __future__ import annotations
 
 import enum
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from verifiers.codec.reader import Field, Reader, cut
+from verifiers.codec.reader import Field, Reader
 from verifiers.dcap import report
 from verifiers.errors import EvidenceFormatError, Reason
 from verifiers.model import TeeKind
@@ -36,6 +37,8 @@ HEADER: tuple[Field, ...] = (
     Field("QE vendor id", 12, 16),
     Field("user data", 28, 20),
 )
+# The header has no gaps, so one call cuts it and reads its numbers.
+_CUT_HEADER = struct.Struct("<" + "".join({2: "H", 4: "I"}.get(f.size, f"{f.size}s") for f in HEADER))
 
 ECDSA_P256 = 2
 QE_REPORT_CERTIFICATION_DATA = 6
@@ -193,13 +196,11 @@ def write(quote: Quote) -> bytes:
 
 
 def _header(raw: bytes) -> tuple[Header, TeeKind]:
-    f = cut(raw, HEADER, HEADER_SIZE, "quote.header")
-    version = int.from_bytes(f["version"], "little")
+    version, key_type, tee, qe_svn, pce_svn, vendor_id, user_data = _CUT_HEADER.unpack(raw)
     if version not in (3, 4, 5):
         raise EvidenceFormatError(
             Reason.UNSUPPORTED_VERSION, "quote.header.version", expected="3, 4 or 5", found=version
         )
-    key_type = int.from_bytes(f["attestation key type"], "little")
     if key_type != ECDSA_P256:
         raise EvidenceFormatError(
             Reason.UNSUPPORTED_KEY_TYPE,
@@ -207,7 +208,6 @@ def _header(raw: bytes) -> tuple[Header, TeeKind]:
             expected="2 (ECDSA with P-256)",
             found=key_type,
         )
-    tee = int.from_bytes(f["TEE type"], "little")
     kind = _KIND.get((version, tee))
     if kind is None:
         raise EvidenceFormatError(
@@ -219,11 +219,11 @@ def _header(raw: bytes) -> tuple[Header, TeeKind]:
     header = Header(
         version=version,
         key_type=key_type,
-        tee_type=TeeType(tee),
-        qe_svn=int.from_bytes(f["QE SVN"], "little"),
-        pce_svn=int.from_bytes(f["PCE SVN"], "little"),
-        qe_vendor_id=f["QE vendor id"],
-        user_data=f["user data"],
+        tee_type=TeeType.SGX if kind is TeeKind.SGX else TeeType.TDX,
+        qe_svn=qe_svn,
+        pce_svn=pce_svn,
+        qe_vendor_id=vendor_id,
+        user_data=user_data,
     )
     return header, kind
 

@@ -49,6 +49,7 @@ class EnclaveFlags(enum.IntFlag):
 
 
 KNOWN_FLAGS = sum(EnclaveFlags)
+_DEBUG = int(EnclaveFlags.DEBUG)
 
 
 def _field(name: str) -> slice:
@@ -149,7 +150,7 @@ class EnclaveReport:
 
     @property
     def debug(self) -> bool:
-        return bool(self.flags & EnclaveFlags.DEBUG)
+        return bool(self.flags & _DEBUG)
 
     @property
     def prod_id(self) -> int:

@@ -17,16 +17,16 @@ from datetime import datetime
 from verifiers.crypto import ecdsa
 from verifiers.crypto.crl import Crl
 from verifiers.crypto.x509 import Certificate
+from verifiers.dcap import certification, levels, needs, roots
 from verifiers.dcap import chain as chains
 from verifiers.dcap import collateral as shelves
 from verifiers.dcap import identity as identities
-from verifiers.dcap import levels, needs, roots
 from verifiers.dcap import questions as q
 from verifiers.dcap.chain import PckChain, Problem
 from verifiers.dcap.collateral import Collateral, Document, Lack
 from verifiers.dcap.document import Status
 from verifiers.dcap.identity import EnclaveIdentity
-from verifiers.dcap.levels import Evaluation, Platform, TdxTcb
+from verifiers.dcap.levels import Evaluation, TdxTcb
 from verifiers.dcap.questions import Question
 from verifiers.dcap.quote import Quote
 from verifiers.dcap.tcbinfo import TcbInfo
@@ -34,6 +34,7 @@ from verifiers.errors import Reason
 from verifiers.model import (
     AnchorSet,
     Binding,
+    ChainCache,
     Check,
     ClaimValue,
     Endorsements,
@@ -95,7 +96,7 @@ def examine(quote: Quote, tdx: TdxTcb | None, endorsements: Endorsements, now: d
     info, identity = _choose(collateral, now)
     dates_at = len(out.checks)
     out.checks.append(_revocation(out, chain, collateral, (info, identity), now))
-    out.checks += _signatures(out, quote, found)
+    out.checks += _signatures(out, quote, found, endorsements.cache)
     out.checks.append(_tcb_info(out, quote, chain, info))
     out.checks += _identity(out, quote, identity)
     out.checks.append(_tcb(out, quote, tdx))
@@ -204,7 +205,7 @@ def _dates(out: Examined, found: PckChain | Problem, now: datetime) -> Check:
     for document, role in ((out.tcb_info, "tcb_signing"), (out.identity, "qe_identity_signing")):
         if document is not None:
             # The same key has been certified more than once: any certificate of it that is valid now will do.
-            roles[role] = next((c for c in document.signers if c.valid_at(now)), document.signers[0])
+            roles[role] = next(filter(lambda c: c.valid_at(now), document.signers), document.signers[0])
     wrong: list[Certificate] = []
     for role, certificate in roles.items():
         if certificate is not None:
@@ -261,22 +262,20 @@ def _revocation(
     return _lacking(q.REVOCATION, f"{what}: {worst.found}", worst)
 
 
-def _signatures(out: Examined, quote: Quote, found: PckChain | Problem) -> tuple[Check, Check, Check]:
+def _signatures(
+    out: Examined, quote: Quote, found: PckChain | Problem, cache: ChainCache
+) -> tuple[Check, Check, Check]:
     """QE report by the PCK, attestation key by the QE report, header and body by the attestation key."""
     data = quote.signature_data
+    certified = certification.judge(quote, found, cache)
     if isinstance(found, Problem):
         qe = q.QE_SIGNATURE.unknown("no PCK certificate", found.reason)
-    elif chains.signed_qe_report(quote, found.leaf):
-        qe = q.QE_SIGNATURE.passed
     else:
-        qe = q.QE_SIGNATURE.fails("it is not")
-    digest = hashlib.sha256(data.attestation_key + data.auth_data).digest()
-    bound = hmac.compare_digest(data.qe_report.report_data, digest + bytes(32))
-    key = ecdsa.p256_point(data.attestation_key)
-    binding = q.KEY_BINDING.passed
+        qe = q.QE_SIGNATURE.passed if certified.qe_signed else q.QE_SIGNATURE.fails("it is not")
+    key, binding = certified.key, q.KEY_BINDING.passed
     if key is None:
         binding = q.KEY_BINDING.fails("the key is no point of P-256")
-    elif not bound:
+    elif not certified.bound:
         binding = q.KEY_BINDING.fails("another value")
     r = int.from_bytes(data.signature[:32], "big")
     s = int.from_bytes(data.signature[32:], "big")
@@ -285,7 +284,7 @@ def _signatures(out: Examined, quote: Quote, found: PckChain | Problem) -> tuple
     # Without a PCK the QE report's signature is unknown, and the chain cannot be valid either. One that was
     # brought and cannot be read is no lack of a PCK, but a signature that does not verify.
     garbled = isinstance(found, Problem) and found.garbled
-    out.signature_valid = bound and signed and not garbled and qe.outcome is not Outcome.FAILED
+    out.signature_valid = certified.bound and signed and not garbled and qe.outcome is not Outcome.FAILED
     return qe, binding, body
 
 
@@ -300,7 +299,7 @@ def _tcb_info(out: Examined, quote: Quote, chain: PckChain | None, chosen: Docum
     out.tcb_info = chosen
     out.used["tcb_info"] = chosen.sha256
     out.ends.append(chosen.value.window.next_update)
-    return q.TCB_INFO.holds(chosen.label)
+    return chosen.passed
 
 
 def _identity(out: Examined, quote: Quote, chosen: Document[EnclaveIdentity] | Lack) -> tuple[Check, Check]:
@@ -314,7 +313,7 @@ def _identity(out: Examined, quote: Quote, chosen: Document[EnclaveIdentity] | L
     out.identity = chosen
     out.used["qe_identity"] = chosen.sha256
     out.ends.append(chosen.value.window.next_update)
-    return q.QE_DOCUMENT.holds(chosen.label), _qe(chosen.value, quote)
+    return chosen.passed, _qe(chosen.value, quote)
 
 
 def _qe(identity: EnclaveIdentity, quote: Quote) -> Check:
@@ -339,9 +338,8 @@ def _tcb(out: Examined, quote: Quote, tdx: TdxTcb | None) -> Check:
         ids = (q.TCB_INFO.id, q.QE_DOCUMENT.id)
         lacking = next(c for c in out.checks if c.id in ids and c.outcome is not Outcome.PASSED)
         return q.TCB.unknown("no levels", Reason(lacking.reason or q.TCB.reason))
-    platform = Platform(components=pck.components, pce_svn=pck.pce_svn, pce_id=pck.pce_id, fmspc=pck.fmspc)
     report = quote.signature_data.qe_report
-    evaluation = levels.evaluate(out.tcb_info.value, platform, tdx, out.identity.value.levels, report.svn)
+    evaluation = levels.evaluate(out.tcb_info.value, pck, tdx, out.identity.value.levels, report.svn)
     out.evaluation = evaluation
     found = evaluation.status.value
     if evaluation.short:

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -29,7 +30,6 @@ from verifiers.sevsnp.certificates import LeafExtensions
 from verifiers.sevsnp.roots import Anchor, Role
 
 MAX_CERTIFICATES = 256
-MAX_CRLS = 32
 
 _LEAF_CN = {"SEV-VCEK": SigningKey.VCEK, "SEV-VLEK": SigningKey.VLEK}
 _BY_CN: dict[str, tuple[Anchor, ...]] = {
@@ -78,8 +78,9 @@ class Judged:
 
     malformed: why certificates could not be read. foreign: certificates with the name of an AMD issuer that
     are not AMD's. others: number of certificates with any other name. lists: CRLs with the ARK that signed
-    them. forged: Names in DER of ARKs in whose name an unsigned CRL speaks. malformed_crls: why. too_many:
-    set when something was over its limit; then nothing was read.
+    them, of those ARKs that vouch for a leaf. forged: Names in DER of ARKs in whose name a CRL speaks that
+    they did not sign. malformed_crls: why. unread: Names of ARKs with more CRLs than are looked at. too_many:
+    set when there were too many certificates; then nothing was read.
     """
 
     leaves: tuple[Leaf, ...] = ()
@@ -89,31 +90,29 @@ class Judged:
     lists: tuple[tuple[Crl, Anchor], ...] = ()
     forged: frozenset[bytes] = frozenset()
     malformed_crls: tuple[str, ...] = ()
+    unread: frozenset[bytes] = frozenset()
     too_many: str | None = None
 
     def worth_remembering(self, anchors: AnchorSet) -> bool:
-        """True when there are leaves, all trusted, and nothing that somebody else than AMD can make."""
+        """True when there are leaves, all trusted, and no certificate that somebody else than AMD can make;
+        CRLs never come from strangers."""
         return (
             bool(self.leaves)
             and all(leaf.trusted_under(anchors) for leaf in self.leaves)
-            and not (self.malformed or self.foreign or self.others or self.forged or self.malformed_crls)
+            and not (self.malformed or self.foreign or self.others)
         )
 
 
 def judged(endorsements: Endorsements) -> Judged:
     """Judge all certificates and CRLs given, or remember it. Raises nothing for their content."""
     given, lists = endorsements.certificates, endorsements.crls
-    if len(given) > MAX_CERTIFICATES or len(lists) > MAX_CRLS:
-        return Judged(too_many=f"{len(given)} certificates, {len(lists)} CRLs")
+    if len(given) > MAX_CERTIFICATES:
+        return Judged(too_many=f"{len(given)} certificates")
     digests = [hashlib.sha256(raw).hexdigest() for raw in given]
     # Neither order nor AMD's issuers change what is found, so neither makes another entry.
     leaves = sorted(set(digests) - _PINNED)
-    key = (
-        "snp-chain",
-        tuple(leaves),
-        tuple(hashlib.sha256(raw).hexdigest() for raw in lists),
-        endorsements.anchors,
-    )
+    # CRLs are our own, and stand in the key as they are: exact, and hashed once in the life of each object.
+    key = ("snp-chain", tuple(leaves), lists, endorsements.anchors)
     known = endorsements.cache.get(key)
     if isinstance(known, Judged):
         return _in_order(known, digests)
@@ -131,9 +130,10 @@ def _in_order(known: Judged, digests: list[str]) -> Judged:
     return replace(known, leaves=tuple(leaves))
 
 
-def names_an_ark(crl: UnverifiedCrl) -> bool:
-    """Whether the issuer's Name is that of an ARK. Says nothing of the signature."""
-    return crl.issuer in _ARK_BY_SUBJECT
+def arks_named(crl: UnverifiedCrl) -> tuple[Anchor, ...]:
+    """The ARKs whose Name the CRL bears as its issuer's, vendor's and simulator's. Says nothing of the
+    signature."""
+    return _ARK_BY_SUBJECT.get(crl.issuer, ())
 
 
 def issuer_of(cert: Certificate, anchors: Iterable[Anchor]) -> Anchor | None:
@@ -223,15 +223,12 @@ def _judge(given: tuple[bytes, ...], lists: tuple[bytes, ...]) -> Judged:
             others += 1
         elif not _is_pinned(cert):
             foreign.append(f"certificates[{index}] is named {cert.subject_cn} and is not AMD's")
-    trusted, forged, malformed_crls = _crls(lists)
     return Judged(
         leaves=tuple(leaves),
         malformed=tuple(malformed),
         foreign=tuple(foreign),
         others=others,
-        lists=trusted,
-        forged=forged,
-        malformed_crls=malformed_crls,
+        **_crls(lists, leaves),
     )
 
 
@@ -280,27 +277,22 @@ def _is_pinned(cert: Certificate) -> bool:
     )
 
 
-def _crls(
-    lists: tuple[bytes, ...],
-) -> tuple[tuple[tuple[Crl, Anchor], ...], frozenset[bytes], tuple[str, ...]]:
-    """CRLs that an ARK signed; Names that others used; what could not be read. CRLs of other issuers
-    (Intel's) are nobody's business here."""
+def _crls(lists: tuple[bytes, ...], leaves: Iterable[Leaf]) -> dict[str, Any]:
+    """The parts of `Judged` about CRLs: those of the ARKs that vouch for `leaves`. CRLs of other issuers,
+    other products' and Intel's, are nobody's business here."""
     trusted: list[tuple[Crl, Anchor]] = []
-    forged: set[bytes] = set()
-    malformed: list[str] = []
-    for index, raw in enumerate(lists):
-        try:
-            unverified = crls.parse(raw, f"crls[{index}]")
-        except EndorsementFormatError as error:
-            malformed.append(str(error))
-            continue
-        arks = _ARK_BY_SUBJECT.get(unverified.issuer, ())
-        for ark in arks:
-            verified = crls.verify(unverified, ark.subject, ark.key)
-            if verified is not None:
-                trusted.append((verified, ark))
-                break
-        else:
-            if arks:
-                forged.add(unverified.issuer)
-    return tuple(trusted), frozenset(forged), tuple(malformed)
+    malformed: dict[str, None] = {}
+    forged, unread = {}, {}
+    # Without any, what cannot be read is still named.
+    for subject in {leaf.ark.subject: None for leaf in leaves if leaf.ark is not None} or (b"",):
+        arks = _ARK_BY_SUBJECT.get(subject, ())
+        found = crls.select(lists, subject, [ark.key for ark in arks])
+        trusted += ((crl, arks[number]) for crl, number in found.verified)
+        malformed |= dict.fromkeys(found.malformed)
+        forged[subject], unread[subject] = found.forged, found.unread
+    return {
+        "lists": tuple(trusted),
+        "forged": frozenset(subject for subject, number in forged.items() if number),
+        "malformed_crls": tuple(malformed),
+        "unread": frozenset(subject for subject, number in unread.items() if number),
+    }

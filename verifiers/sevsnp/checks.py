@@ -77,31 +77,30 @@ def signature(report: SnpReport, leaf: Leaf | None, holds: bool, lacking: tuple[
 
 # --- the report alone ------------------------------------------------------------------------------
 
-_VERSIONS = (2, 3, 5)
+_VERSION = "version 2, 3 or 5"
+_VERSION_SOURCE = "AMD 56860, 1.51 to 1.58"
 _VERSION_OK: Mapping[int, Check] = MappingProxyType(
-    {
-        number: Check("snp.version", PASSED, "version 2, 3 or 5", str(number), "AMD 56860, 1.51 to 1.58")
-        for number in _VERSIONS
-    }
+    {number: Check("snp.version", PASSED, _VERSION, str(number), _VERSION_SOURCE) for number in (2, 3, 5)}
 )
-_VERSION_4_OK = Check(
-    "snp.version", PASSED, "version 2, 3, 4 or 5", "4, accepted by choice", "AMD 56860, 1.51 to 1.58"
+_VERSION_4 = Check(
+    "snp.version",
+    UNKNOWN,
+    "version 2, 3 or 5; 4 where the platform baseline admits it",
+    "4: sources disagree about its layout, and no real report of it has been seen",
+    _VERSION_SOURCE,
+    Reason.SNP_VERSION,
 )
 
 
-def version(report: SnpReport, accept_version_4: bool) -> Check:
+def version(report: SnpReport) -> Check:
+    """Version 4 is left open for the platform baseline to decide, and stays open where none is asked."""
+    if report.version == 4:
+        return _VERSION_4
     known = _VERSION_OK.get(report.version)
     if known is not None:
         return known
-    if report.version == 4:
-        if accept_version_4:
-            return _VERSION_4_OK
-        found = "4: sources disagree about its layout, and no real report of it has been seen"
-    else:
-        found = str(report.version)
-    return Check(
-        "snp.version", FAILED, "version 2, 3 or 5", found, "AMD 56860, 1.51 to 1.58", Reason.SNP_VERSION
-    )
+    found = str(report.version)
+    return Check("snp.version", FAILED, _VERSION, found, _VERSION_SOURCE, Reason.SNP_VERSION)
 
 
 def _mask(version: int, line: Product | None) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from verifiers.claimtypes import ClaimSpec, ClaimType
+from verifiers.claimtypes import ClaimSpec, ClaimType, Provenance
 from verifiers.crypto.crl import Crl
 from verifiers.model import ClaimValue, TcbVersion, TeeKind
 from verifiers.sevsnp import product
@@ -48,6 +48,7 @@ def _row(
         trust_authority=trust_authority,
         values=values,
         pattern=pattern,
+        provenance=Provenance.HARDWARE if source.startswith(_REPORT) else Provenance.ENDORSED,
     )
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from verifiers.crypto.crl import Crl
+from verifiers.crypto.crl import MAX_VERIFIED, Crl
 from verifiers.errors import Reason
 from verifiers.model import AnchorSet, Check, Outcome
 from verifiers.sevsnp import roots
 from verifiers.sevsnp.abi import SigningKey, SnpReport
-from verifiers.sevsnp.chain import MAX_CERTIFICATES, MAX_CRLS, Judged, Leaf
+from verifiers.sevsnp.chain import MAX_CERTIFICATES, Judged, Leaf
 from verifiers.sevsnp.roots import Role
 
 PASSED, FAILED, UNKNOWN, NOT_CHECKED = (
@@ -58,7 +58,7 @@ def absent(report: SnpReport, judged: Judged) -> tuple[Outcome, str, str, str | 
     vlek = report.signing_key is SigningKey.VLEK
     reason = Reason.SNP_VLEK_MISSING if vlek else Reason.SNP_VCEK_MISSING
     if judged.too_many is not None:
-        limit = f"give at most {MAX_CERTIFICATES} certificates and {MAX_CRLS} CRLs"
+        limit = f"give at most {MAX_CERTIFICATES} certificates"
         return FAILED, judged.too_many, Reason.COLLATERAL_MALFORMED, limit
     found = f"no {'VLEK' if vlek else 'VCEK'} certificate"
     if judged.malformed:
@@ -167,7 +167,10 @@ def revocation(leaf: Leaf | None, judged: Judged, now: datetime) -> tuple[Check,
 
 def _no_crl(ark: roots.Anchor, judged: Judged, lists: list[Crl], now: datetime) -> tuple[Outcome, str, str]:
     """Why no CRL is current. A forged one is a definite failure; a genuine one of another time leaves the
-    question open, and without any nobody asked."""
+    question open, and so do more of them than are looked at; without any nobody asked."""
+    if ark.subject in judged.unread:
+        found = f"over {MAX_VERIFIED} CRLs in the name of {ark.cn}, and no current one among the newest"
+        return UNKNOWN, found, Reason.COLLATERAL_TOO_MANY
     if ark.subject in judged.forged:
         return FAILED, _forged(ark), Reason.CRL_SIGNATURE
     ended = [crl.next_update for crl in lists if crl.this_update <= now]

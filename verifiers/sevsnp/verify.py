@@ -24,19 +24,11 @@ from verifiers.verdict import conclude
 _ROLE_KEYS = {Role.ASK: "ask-key", Role.ASVK: "asvk-key"}
 
 
-def verify(
-    report: SnpReport,
-    endorsements: Endorsements,
-    binding: Binding,
-    now: datetime,
-    *,
-    accept_version_4: bool = False,
-) -> Verification:
+def verify(report: SnpReport, endorsements: Endorsements, binding: Binding, now: datetime) -> Verification:
     """Everything that can be found out about `report` at `now` (aware, UTC).
 
-    accept_version_4: report version 4 is refused unless a caller knows better; its mitigation vectors
-    are never read. Never raises for what is wrong with report or endorsements; ValueError when `now` is
-    not UTC.
+    Report version 4 is left open: only a platform baseline can admit it, and its mitigation vectors are never
+    read. Never raises for what is wrong with report or endorsements; ValueError when `now` is not UTC.
 
     A CRL does not say from which of KDS's two places it is ("vcek", "vlek"): both are the ARK's own, and
     any of them counts for ASK and ASVK alike.
@@ -56,7 +48,7 @@ def verify(
         path.dates(leaf, report, judged, now),
         revocation,
         *path.ignored(leaf, judged, revocation),
-        *_report_checks(report, leaf, line, holds, judged, accept_version_4),
+        *_report_checks(report, leaf, line, holds, judged),
         checks.report_data(report, binding),
     ]
     key = report.signing_key
@@ -87,7 +79,6 @@ def _report_checks(
     line: Product | None,
     holds: bool,
     judged: Judged,
-    accept_version_4: bool,
 ) -> list[Check]:
     """The signature first, then the report alone, then report and certificate together."""
     lacking = ("", "")
@@ -96,7 +87,7 @@ def _report_checks(
         lacking = (found, reason or "")
     return [
         checks.signature(report, leaf, holds, lacking),
-        checks.version(report, accept_version_4),
+        checks.version(report),
         checks.reserved(report, line),
         checks.host_requested(report),
         checks.signing_key(report, leaf, lacking),

@@ -63,15 +63,13 @@ def crl(raw: bytes, where: str, anchors: AnchorSet) -> EndorsementFacts:
     Raises EndorsementFormatError(CRL_MALFORMED); VettingError: CRL_SIGNATURE when no ARK signed it,
     SIMULATED.
     """
-    judged = chain.judged(Endorsements(anchors=anchors, crls=(raw,)))
-    if judged.malformed_crls:
-        raise EndorsementFormatError(
-            Reason.CRL_MALFORMED, where, expected="a CRL", found=judged.malformed_crls[0]
-        )
-    if not judged.lists:
-        found = "the name of an ARK, but not its signature" if judged.forged else "another issuer"
+    unverified = crls.parse(raw, where)
+    arks = chain.arks_named(unverified)
+    signed = ((crls.verify(unverified, ark.subject, ark.key), ark) for ark in arks)
+    verified, ark = next(((crl, ark) for crl, ark in signed if crl is not None), (None, None))
+    if verified is None or ark is None:
+        found = "the name of an ARK, but not its signature" if arks else "another issuer"
         raise _wrong(Reason.CRL_SIGNATURE, where, "a CRL that an ARK of AMD signed", found)
-    verified, ark = judged.lists[0]
     if ark.simulated and anchors is not AnchorSet.VENDOR_AND_SIMULATED:
         raise _simulated(where)
     return EndorsementFacts(
@@ -88,7 +86,7 @@ def crl(raw: bytes, where: str, anchors: AnchorSet) -> EndorsementFacts:
 def is_arks(raw: bytes, where: str) -> bool:
     """Whether a CRL names an ARK as its issuer, truly or not. Raises
     EndorsementFormatError(CRL_MALFORMED)."""
-    return chain.names_an_ark(crls.parse(raw, where))
+    return bool(chain.arks_named(crls.parse(raw, where)))
 
 
 def is_pinned_issuer(raw: bytes) -> bool:

@@ -6,9 +6,10 @@ names as printed there; integers are little-endian. `dcap.quote` gives the body 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import struct
+from dataclasses import dataclass, replace
 
-from verifiers.codec.reader import Field, cut
+from verifiers.codec.reader import Field
 from verifiers.dcap.quote import BODY_SIZE, BodyType, Quote
 from verifiers.errors import EvidenceFormatError, Reason
 
@@ -52,9 +53,12 @@ LAYOUTS = {
     BodyType.TD_REPORT_1_5: TD_REPORT_1_5,
     BodyType.TD_REPORT_1_5_EXTENDED: TD_REPORT_1_5_EXTENDED,
 }
+_CUT = {
+    kind: struct.Struct("".join(f"{field.size}s" for field in layout)) for kind, layout in LAYOUTS.items()
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Extension:
     """What 1.5 extended adds: identity of the TD, attached devices, and service TDs at launch and now."""
 
@@ -70,7 +74,7 @@ class Extension:
     curr_servtd_attr: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class TdReport:
     """A TD report body, parsed, *not* trusted. Measurements are 48 bytes, report_data 64."""
 
@@ -89,9 +93,9 @@ class TdReport:
     rtmr2: bytes
     rtmr3: bytes
     report_data: bytes
-    tee_tcb_svn2: bytes | None
-    mr_service_td: bytes | None
-    extension: Extension | None
+    tee_tcb_svn2: bytes | None = None
+    mr_service_td: bytes | None = None
+    extension: Extension | None = None
 
     @property
     def attribute_bits(self) -> int:
@@ -113,39 +117,16 @@ def parse(quote: Quote) -> TdReport:
         raise EvidenceFormatError(
             Reason.EVIDENCE_TYPE_MISMATCH, "quote.body", expected="a TD report", found=quote.body_type.name
         )
-    f = cut(quote.body, layout, BODY_SIZE[quote.body_type], "TD report")
-    return TdReport(
-        tee_tcb_svn=f["TEE_TCB_SVN"],
-        mr_seam=f["MRSEAM"],
-        mr_signer_seam=f["MRSIGNERSEAM"],
-        seam_attributes=f["SEAMATTRIBUTES"],
-        td_attributes=f["TDATTRIBUTES"],
-        xfam=f["XFAM"],
-        mr_td=f["MRTD"],
-        mr_config_id=f["MRCONFIGID"],
-        mr_owner=f["MROWNER"],
-        mr_owner_config=f["MROWNERCONFIG"],
-        rtmr0=f["RTMR0"],
-        rtmr1=f["RTMR1"],
-        rtmr2=f["RTMR2"],
-        rtmr3=f["RTMR3"],
-        report_data=f["REPORTDATA"],
-        tee_tcb_svn2=f.get("TEE_TCB_SVN2"),
-        mr_service_td=f.get("MRSERVICETD"),
-        extension=_extension(f) if quote.body_type is BodyType.TD_REPORT_1_5_EXTENDED else None,
-    )
-
-
-def _extension(f: dict[str, bytes]) -> Extension:
-    return Extension(
-        vm_id=f["VMID"][0],
-        td_id=f["TD_ID"],
-        dev_info=f["DEVINFO"],
-        init_servtd_hash=f["INIT_SERVTD_HASH"],
-        init_servtd_attr=f["INIT_SERVTD_ATTR"],
-        init_cpu_svn=f["INIT_CPUSVN"],
-        init_tee_tcb_svn=f["INIT_TEE_TCB_SVN"],
-        init_tee_fmspc=f["INIT_TEE_FMSPC"],
-        curr_servtd_hash=f["CURR_SERVTD_HASH"],
-        curr_servtd_attr=f["CURR_SERVTD_ATTR"],
-    )
+    if len(quote.body) != BODY_SIZE[quote.body_type]:
+        raise EvidenceFormatError(
+            Reason.BAD_LENGTH,
+            "TD report",
+            expected=f"{BODY_SIZE[quote.body_type]} bytes",
+            found=f"{len(quote.body)} bytes",
+        )
+    # The layouts have no gaps, and their order is that of the fields of `TdReport` and `Extension`.
+    parts = _CUT[quote.body_type].unpack(quote.body)
+    report, extended = TdReport(*parts[: len(TD_REPORT_1_5)]), parts[len(TD_REPORT_1_5) :]
+    if not extended:
+        return report
+    return replace(report, extension=Extension(extended[0][0], *extended[1:]))

@@ -31,6 +31,8 @@ class TdAttributes(enum.IntFlag):
 
 FLAGS: Mapping[str, int] = MappingProxyType({flag.name or "": flag.value for flag in TdAttributes})
 KNOWN_ATTRIBUTES = sum(TdAttributes)
+_UNKNOWN = ~KNOWN_ATTRIBUTES & 0xFFFFFFFFFFFFFFFF
+_SERVTD_EXT = int(TdAttributes.SERVTD_EXT)
 
 XFAM_FIXED1 = 0x3
 """x87 and SSE: always set."""
@@ -45,9 +47,13 @@ ALL_NAMES: tuple[str, ...] = (*FLAGS, *(f"BIT_{n}" for n in range(64) if not KNO
 
 def names(bits: int) -> frozenset[str]:
     """Names of all bits that are set; those that have none are "BIT_n"."""
-    out = {name for name, value in FLAGS.items() if bits & value}
-    unknown = bits & ~KNOWN_ATTRIBUTES
-    return frozenset(out | {f"BIT_{n}" for n in range(64) if unknown >> n & 1}) if unknown else frozenset(out)
+    if not bits:
+        return frozenset()
+    out = [name for name, value in FLAGS.items() if bits & value]
+    unknown = bits & _UNKNOWN
+    if unknown:
+        out += [f"BIT_{n}" for n in range(64) if unknown >> n & 1]
+    return frozenset(out)
 
 
 def attribute_problem(bits: int, *, has_extension: bool) -> str | None:
@@ -55,10 +61,10 @@ def attribute_problem(bits: int, *, has_extension: bool) -> str | None:
 
     has_extension: the report is 1.5 extended. SERVTD_EXT promises fields that only that one has.
     """
-    unknown = bits & ~KNOWN_ATTRIBUTES
+    unknown = bits & _UNKNOWN
     if unknown:
         return f"reserved or unknown bits {unknown:#x}"
-    if bits & TdAttributes.SERVTD_EXT and not has_extension:
+    if bits & _SERVTD_EXT and not has_extension:
         return "SERVTD_EXT without the extended report"
     return None
 

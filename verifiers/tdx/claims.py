@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from verifiers.claimtypes import ClaimSpec, ClaimType
+from verifiers.claimtypes import ClaimSpec, ClaimType, Provenance
 from verifiers.dcap import claims as shared
 from verifiers.dcap.document import ENCLAVE_STATUSES, Status
 from verifiers.dcap.quote import Quote
@@ -129,6 +129,7 @@ TABLE: tuple[ClaimSpec, ...] = (
         source="Intel PCS API v4, TCB Info",
         json="tdx_module_id",
         pattern="TDX_[0-9A-F]{2}",
+        provenance=Provenance.ENDORSED,
     ),
     ClaimSpec(
         name="tdx.module.status",
@@ -137,6 +138,7 @@ TABLE: tuple[ClaimSpec, ...] = (
         source="Intel PCS API v4, TCB Info",
         json="tdx_module_status",
         values=tuple(status.value for status in Status if status in ENCLAVE_STATUSES),
+        provenance=Provenance.ENDORSED,
     ),
     *shared.rows("tdx"),
 )

@@ -12,7 +12,7 @@ from verifiers.dcap.tcbinfo import Module
 from verifiers.dcap.verify import Examined, examine, finish
 from verifiers.errors import Reason
 from verifiers.model import Binding, Check, Endorsements, Verification
-from verifiers.tdx import abi, attributes, claims
+from verifiers.tdx import abi, attributes, claims, eventlog
 from verifiers.tdx.abi import TdReport
 
 INTEL_MODULE = Module(mr_signer=bytes(48), attributes=bytes(8), attributes_mask=b"\xff" * 8)
@@ -42,13 +42,20 @@ SEAM = Question(
 )
 
 
-def verify(quote: Quote, endorsements: Endorsements, binding: Binding, now: datetime) -> Verification:
+def verify(
+    quote: Quote,
+    endorsements: Endorsements,
+    binding: Binding,
+    now: datetime,
+    *,
+    event_log: bytes | None = None,
+) -> Verification:
     """Everything that can be found out about a TDX quote at `now` (aware, UTC).
 
     quote: a TDX quote; anything else is a programming error (EvidenceFormatError from `abi.parse`), and so
-    is a time that is not UTC (ValueError). Bad signatures, collateral and TCB levels are checks in the
-    result, never exceptions. DEBUG, MIGRATABLE and
-    the other named attributes are claims, which the platform baseline judges.
+    is a time that is not UTC (ValueError). event_log: as it was sent, or None. Bad signatures, collateral,
+    TCB levels and logs are checks in the result, never exceptions. DEBUG, MIGRATABLE and the other named
+    attributes are claims, which the platform baseline judges.
     """
     report = abi.parse(quote)
     tdx = TdxTcb(
@@ -58,10 +65,10 @@ def verify(quote: Quote, endorsements: Endorsements, binding: Binding, now: date
         seam_attributes=report.seam_attributes,
     )
     found = examine(quote, tdx, endorsements, now)
-    found.checks += [_attributes(report), _xfam(report), _seam(tdx, found)]
-    return finish(
-        quote, found, claims.claims(quote, report, found, now), report.report_data, endorsements, binding, now
-    )
+    replayed, logged = eventlog.examine(event_log, report)
+    found.checks += [_attributes(report), _xfam(report), _seam(tdx, found), replayed]
+    values = claims.claims(quote, report, found, now) | logged
+    return finish(quote, found, values, report.report_data, endorsements, binding, now)
 
 
 def _attributes(report: TdReport) -> Check:

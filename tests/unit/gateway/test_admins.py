@@ -12,10 +12,8 @@ import pytest
 from gateway import admins
 from gateway.admins import Administrator, Credential
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import LedgerUnavailable
 from gateway.store import Store
 from tests.stores import FakeClock, FakeRandom, database_path, sqlite_store
-from tests.unit.gateway.test_secrets import NoLedger
 
 
 @pytest.fixture
@@ -28,7 +26,6 @@ def create(store: Store, seed: str = "", tenant: str = "") -> Credential:
     return admins.create(
         tenant,
         store=store.administrators,
-        ledger=store.ledger,
         clock=FakeClock(),
         random=FakeRandom(seed),
         by="setup",
@@ -87,24 +84,51 @@ def test_every_wrong_token_is_refused_alike(store: Store) -> None:
     assert {reason for _, _, reason in errors} == {GatewayReason.UNAUTHENTICATED}
 
 
+def revoke(store: Store, administrator_id: str, within: str = "") -> bool:
+    return admins.revoke(
+        administrator_id, store=store.administrators, clock=FakeClock(), by="a", within=within
+    )
+
+
 def test_a_revoked_token_counts_no_more(store: Store) -> None:
-    credential, clock = create(store), FakeClock()
+    credential = create(store, tenant="acme")
     for expected in (True, False):
-        done = admins.revoke(
-            credential.id, store=store.administrators, ledger=store.ledger, clock=clock, by="a"
-        )
-        assert done is expected
+        assert revoke(store, credential.id) is expected
     assert refused(store, credential.token).reason is GatewayReason.UNAUTHENTICATED
-    assert [e["kind"] for e in store.ledger.tail("", 5)] == ["admin.create", "admin.revoke"]
-    assert [a.revoked for a in admins.listed(store.administrators)] == [clock.now()]
+    assert [e["kind"] for e in store.ledger.tail("acme", 5)] == ["admin.create", "admin.revoke"]
+    assert [a.revoked for a in admins.listed(store.administrators)] == [FakeClock().now()]
 
 
-def test_without_the_ledger_nobody_is_made(store: Store) -> None:
-    with pytest.raises(LedgerUnavailable):
+def test_a_tenant_sees_and_revokes_its_own_only(store: Store) -> None:
+    ours, theirs, wide = create(store, "1", "acme"), create(store, "2", "other"), create(store, "3")
+    assert [each.id for each in admins.listed(store.administrators, "acme")] == [ours.id]
+    assert len(admins.listed(store.administrators)) == 3
+    for foreign in (theirs, wide):
+        assert revoke(store, foreign.id, within="acme") is False
+        assert admins.authenticate(foreign.token, store=store.administrators).id == foreign.id
+    assert revoke(store, ours.id, within="acme") is True
+
+
+def test_a_credential_is_delivered_before_it_counts(store: Store) -> None:
+    """Otherwise a delivery that fails would leave an administrator whom nobody can be."""
+
+    def lost(credential: Credential) -> None:
+        assert refused(store, credential.token).reason is GatewayReason.UNAUTHENTICATED
+        raise OSError("no room")
+
+    with pytest.raises(OSError, match="no room"):
         admins.create(
-            "", store=store.administrators, ledger=NoLedger(), clock=FakeClock(), random=FakeRandom(), by="x"
+            "", store=store.administrators, clock=FakeClock(), random=FakeRandom(), by="x", deliver=lost
         )
-    assert store.administrators.list() == ()
+    assert (store.administrators.list(), store.ledger.head()) == ((), None)
+    found: list[Credential] = []
+    made = admins.recover(
+        store=store.administrators, clock=FakeClock(), random=FakeRandom(), deliver=found.append
+    )
+    assert found == [made]
+    assert admins.authenticate(made.token, store=store.administrators) == Administrator(made.id, "", "owner")
+    (entry,) = store.ledger.tail("", 5)
+    assert (entry["kind"], entry["body"]["by"]) == ("admin.recover", "local")
 
 
 def test_an_id_is_never_taken_over(store: Store) -> None:

@@ -63,8 +63,25 @@ def test_a_file_is_read_and_options_win(tmp_path: Path) -> None:
         ("issuer = 'gateway.example'", "expected a URL"),
         ("issuer = 'https://a.example/'", "no slash at the end"),
         ("issuer = 'https://u@a.example'", "expected a URL"),
+        ("issuer = 'https://a.example?x=1'", "without user, query and fragment"),
+        ("issuer = 'https://a.example?'", "without user, query and fragment"),
+        ("issuer = 'https://a.example#x'", "without user, query and fragment"),
+        ("issuer = 'https://a.example#'", "without user, query and fragment"),
+        ("issuer = 'https://a .example'", "expected a URL"),
+        ("issuer = 'https://a.example:port'", "expected a URL"),
+        ("issuer = 'https://[::1'", "expected a URL"),
+        ("issuer = 'https://ä.example'", "expected a URL"),
+        ("issuer = 'HTTPS://a.example'", "expected a URL"),
+        ('issuer = "https://a.example\\n"', "expected a URL"),
+        ("issuer = 'ftp://a.example'", "expected a URL"),
+        ("issuer = 'https://'", "expected a URL"),
+        ("issuer = 'http://a.example'", "expected https, or http on a loopback address"),
+        ("issuer = 'http://127.0.0.1.example'", "expected https, or http on a loopback address"),
         ("audiences = 'https://a'", "expected a list"),
         ("data = ''", "expected a string"),
+        ("[limits]\nattempts_per_minute = -1", "expected 0..1000000"),
+        ("[limits]\nproxies = ['10.0.0.1', 'proxy.example']", "limits.proxies[1]: expected an IP address"),
+        ("[limits]\nproxies = '10.0.0.1'", "expected a list"),
         ("issuer =", "expected TOML"),
     ],
 )
@@ -101,6 +118,18 @@ def test_development_has_its_own_issuer_name() -> None:
     assert config.load(None, development=True).issuer_name == config.DEVELOPMENT_ISSUER
     with pytest.raises(config.ConfigError, match="development"):
         config.load(None, development=True, issuer="https://gateway.example")
+
+
+@pytest.mark.parametrize(
+    "issuer", ["https://a.example", "https://a.example:8443/tenants/a", "http://127.0.0.1:80", "http://[::1]:1",
+               "http://localhost"]
+)  # fmt: skip
+def test_an_issuer_is_a_url_from_a_file_or_from_an_option(issuer: str) -> None:
+    assert config.parse(f"issuer = {issuer!r}".encode(), "c").issuer == issuer
+    assert config.load(None, issuer=issuer).issuer_name == issuer
+    for wrong in (issuer + "?x", issuer + "#", issuer + "/", issuer.replace("//", "//user@"), "gateway"):
+        with pytest.raises(config.ConfigError, match="issuer: expected"):
+            config.load(None, issuer=wrong)
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:

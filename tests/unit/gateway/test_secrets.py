@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import pytest
 from gateway import secrets
 from gateway.errors import GatewayError, GatewayReason
 from gateway.keys import FileKeys
-from gateway.ports import LedgerReceipt, LedgerUnavailable, SealedSecret
+from gateway.ports import NewEntry, SealedSecret
 from gateway.secrets import MAX_SECRET, Plaintext, Vault
 from gateway.store import Store
+from gateway.store.connection import unavailable
 from tests.stores import FakeClock, file_keys, sqlite_store
 
 PATH = "payments/db/password"
@@ -35,7 +36,7 @@ def keys(tmp_path: Path, store: Store) -> FileKeys:
 
 @pytest.fixture
 def vault(store: Store, keys: FileKeys) -> Vault:
-    return Vault(store=store.secrets, keys=keys, ledger=store.ledger, clock=FakeClock())
+    return Vault(store=store.secrets, keys=keys, clock=FakeClock())
 
 
 def put(vault: Vault, secret: bytes = SECRET, path: str = PATH, tenant: str = "acme") -> int:
@@ -162,25 +163,35 @@ def test_no_row_stands_in_for_another(
     assert reason_of(caught) is reason
 
 
-class NoLedger:
-    def append(self, tenant: str, kind: str, body: Mapping[str, Any]) -> LedgerReceipt:
-        raise LedgerUnavailable("disk full")
+class NoDisk:
+    """A `SecretStore` that can be read and not written."""
 
-    def tail(self, tenant: str, limit: int) -> Sequence[Mapping[str, Any]]:
-        return ()
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
 
-    def head(self) -> LedgerReceipt | None:
-        return None
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._vault.store, name)
+
+    def put(self, secret: SealedSecret, entry: NewEntry) -> bool:
+        raise unavailable("disk full")
+
+    def remove(self, tenant: str, path: str, version: int, entry: NewEntry) -> bool:
+        raise unavailable("disk full")
 
 
-def test_without_the_ledger_nothing_changes(vault: Vault) -> None:
+def test_what_cannot_be_written_is_not_said_to_be_done(vault: Vault, store: Store) -> None:
     put(vault)
-    deaf = replace(vault, ledger=NoLedger())
-    with pytest.raises(LedgerUnavailable):
-        secrets.put(deaf, "acme", PATH, b"new", by="a")
-    with pytest.raises(LedgerUnavailable):
-        secrets.remove(deaf, "acme", PATH, by="a")
+    head = store.ledger.head()
+    stuck = replace(vault, store=NoDisk(vault))
+    for call in (
+        lambda: secrets.put(stuck, "acme", PATH, b"new", by="a"),
+        lambda: secrets.remove(stuck, "acme", PATH, by="a"),
+    ):
+        with pytest.raises(GatewayError) as caught:
+            call()
+        assert reason_of(caught) is GatewayReason.STORE_UNAVAILABLE
     assert secrets.get(vault, "acme", PATH) == Plaintext(SECRET, 1)
+    assert store.ledger.head() == head
 
 
 class Raced:
@@ -192,28 +203,43 @@ class Raced:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._vault.store, name)
 
-    def put(self, secret: SealedSecret) -> bool:
+    def put(self, secret: SealedSecret, entry: NewEntry) -> bool:
+        self._hurry()
+        return self._vault.store.put(secret, entry)
+
+    def remove(self, tenant: str, path: str, version: int, entry: NewEntry) -> bool:
+        self._hurry()
+        return self._vault.store.remove(tenant, path, version, entry)
+
+    def _hurry(self) -> None:
         if self._times:
             self._times -= 1
             put(self._vault, b"theirs")
-        return self._vault.store.put(secret)
 
 
-def test_a_lost_race_takes_the_next_version_and_is_in_the_ledger(vault: Vault, store: Store) -> None:
+def test_a_lost_race_takes_the_next_version_and_the_ledger_has_what_happened(
+    vault: Vault, store: Store
+) -> None:
     assert put(replace(vault, store=Raced(vault, 2))) == 3
     assert secrets.get(vault, "acme", PATH) == Plaintext(SECRET, 3)
     kinds = [(e["kind"], e["body"]["version"]) for e in store.ledger.tail("acme", 10)]
-    assert kinds == [
-        ("secret.put", 1), ("secret.put", 1), ("secret.put-lost", 1),
-        ("secret.put", 2), ("secret.put", 2), ("secret.put-lost", 2),
-        ("secret.put", 3),
-    ]  # fmt: skip
+    assert kinds == [("secret.put", 1), ("secret.put", 2), ("secret.put", 3)]
+
+
+def test_a_removal_names_the_version_that_was_the_last(vault: Vault, store: Store) -> None:
+    put(vault)
+    secrets.remove(replace(vault, store=Raced(vault, 2)), "acme", PATH, by="a")
+    kinds = [(e["kind"], e["body"]["version"]) for e in store.ledger.tail("acme", 10)]
+    assert kinds == [("secret.put", 1), ("secret.put", 2), ("secret.put", 3), ("secret.remove", 3)]
 
 
 def test_an_endless_race_ends(vault: Vault) -> None:
-    with pytest.raises(GatewayError) as caught:
-        put(replace(vault, store=Raced(vault, 1000)))
-    assert reason_of(caught) is GatewayReason.STORE_BUSY
+    put(vault)
+    raced = replace(vault, store=Raced(vault, 1000))
+    for call in (lambda: put(raced), lambda: secrets.remove(raced, "acme", PATH, by="a")):
+        with pytest.raises(GatewayError) as caught:
+            call()
+        assert reason_of(caught) is GatewayReason.STORE_BUSY
 
 
 def test_a_repr_shows_no_secret(vault: Vault) -> None:

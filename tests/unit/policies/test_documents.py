@@ -147,6 +147,15 @@ def test_shipped_baselines_load() -> None:
         ("floor: none", "floor: true", "policy.missing-key"),
         ("asks: revocation", "asks: revokation", "policy.value"),
         ("  - id: corp.revocation", "  - id: corp.floor", "policy.duplicate-id"),
+        ("rules:\n", "admits: [snp.report-version-6]\nrules:\n", "policy.value"),
+        ("rules:\n", "admits: [4]\nrules:\n", "policy.value"),
+        ("rules:\n", "admits: []\nrules:\n", "policy.empty-list"),
+        ("rules:\n", "admits: snp.report-version-4\nrules:\n", "policy.type-mismatch"),
+        (
+            "rules:\n",
+            "admits: [snp.report-version-4, snp.report-version-4]\nrules:\n",
+            "policy.duplicate-id",
+        ),
     ],
 )
 def test_baseline_refused(old: str, new: str, code: str) -> None:

@@ -24,7 +24,7 @@ def table(head: str) -> list[list[str]]:
     [
         ("turin", "SEV-SNP", ()),
         ("tdx-5", "TDX, SGX", ("sgx.attributes",)),
-        ("sgx", "TDX, SGX", ("tdx.attributes", "tdx.xfam", "tdx.seam")),
+        ("sgx", "TDX, SGX", ("tdx.attributes", "tdx.xfam", "tdx.seam", "tdx.event-log")),
     ],
 )
 def test_the_checks_and_their_order(machine: str, head: str, others: tuple[str, ...]) -> None:

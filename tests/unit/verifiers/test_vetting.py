@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.simulator import intelcerts, keys, seeds
+from gateway.simulator import impostor, intelcerts, keys, seeds
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.intel import SgxMachine, TdxMachine
 from tests.support import needs_vectors, vector_bytes
@@ -186,6 +186,19 @@ def test_what_nobody_vouches_for_is_not_vetted(make: Callable[[], object], reaso
     assert caught.value.reason == reason
     if reason != "collateral.malformed":
         assert isinstance(caught.value, VettingError)
+
+
+@pytest.mark.parametrize("only_theirs", [False, True])
+def test_the_right_names_under_another_root_vouch_for_nothing(only_theirs: bool) -> None:
+    signer, ca = impostor.intel_chain("signer"), impostor.intel_chain("platform")
+    pool = (*signer, *ca) if only_theirs else (*signer, *ca, *POOL)
+    with pytest.raises(VettingError) as document:
+        vetting.tcb_info(TDX.tcb_info(sign_with=impostor.intel_key("signer")), "x", pool, BOTH)
+    with pytest.raises(VettingError) as crl:
+        vetting.intel_crl(TDX.pck_crl(sign_with=impostor.intel_key("platform")), "x", pool, BOTH)
+    reasons = (document.value.reason, crl.value.reason)
+    good_beside = ("collateral.signature", "collateral.crl-signature")
+    assert reasons == (("dcap.chain", "dcap.chain") if only_theirs else good_beside)
 
 
 def test_a_change_of_any_signed_byte_shows() -> None:

@@ -68,6 +68,7 @@ def test_intel_files_verify(arguments: tuple[str, ...], tmp_path: Path) -> None:
     assert "SIMULATED" in result.output
     assert {path.name for path in tmp_path.iterdir()} == {
         "quote.bin",
+        *(["event_log.bin"] if arguments[0] == "tdx" else []),
         "tcb_info.json",
         "qe_identity.json",
         "pck_crl.der",

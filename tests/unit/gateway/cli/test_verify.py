@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway import bundles
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.intel import TdxMachine
 from tests.unit.gateway.cli.world import (
@@ -228,6 +229,26 @@ def test_out_of_date_firmware_is_named_with_its_remedy(tmp_path: Path) -> None:
     assert "To pass" in ran.out
     found = verify(folder / "report.bin", "--collateral", folder / "vcek.der", "--development", "--json").json
     assert found["tcb"]["status"] == "below_floor"
+
+
+def test_report_version_4_takes_a_baseline_that_admits_it(tmp_path: Path) -> None:
+    machine = SnpMachine(product="Milan", version=4)
+    folder = write(
+        tmp_path / "files",
+        {"report.bin": machine.report(DATA), "vcek.der": machine.leaf, "crl.der": machine.good_crl},
+    )
+    shipped = dict(bundles.baselines())["amd-sev-snp.yaml"].decode()
+    own = tmp_path / "own.yaml"
+    own.write_text(shipped.replace("rules:\n", "admits: [snp.report-version-4]\nrules:\n", 1))
+    given = (folder / "report.bin", "--collateral", folder, "--development")
+    ran = verify(*given)
+    assert (ran.code, ran.out.splitlines()[0].endswith("snp.version")) == (1, True)
+    assert "admits: [snp.report-version-4]" in ran.out
+    assert verify(*given, "--json").json["reason"] == "snp.version"
+    ran = verify(*given, "--policy", own)
+    assert (ran.code, ran.err) == (0, "")
+    checks = {check["id"]: check for check in verify(*given, "--policy", own, "--json").json["checks"]}
+    assert checks["snp.version"]["source"] == "amd-sev-snp@1 (admits snp.report-version-4)"
 
 
 def test_components_that_are_short_say_who_raises_them(tmp_path: Path) -> None:

@@ -75,7 +75,6 @@ NEW = TcbVersion(bootloader=10, tee=0, snp=26, microcode=84)
 
 REPORTS = [
     pytest.param({"version": 1}, Reason.SNP_VERSION, id="version-1"),
-    pytest.param({"version": 4}, Reason.SNP_VERSION, id="version-4"),
     pytest.param({"version": 6}, Reason.SNP_VERSION, id="version-6"),
     pytest.param({"vmpl": 0xFFFFFFFF}, Reason.SNP_HOST_REQUESTED, id="host-requested"),
     pytest.param({"vmpl": 4}, Reason.SNP_HOST_REQUESTED, id="vmpl-4"),

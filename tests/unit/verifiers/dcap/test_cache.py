@@ -15,11 +15,11 @@ import pytest
 from gateway.simulator import intelcerts
 from gateway.simulator.intel import SgxMachine, Signing, TdxMachine
 from tests.support import needs_vectors
-from tests.unit.verifiers.dcap.support import DATA, MACHINE, check, found, verify
+from tests.unit.verifiers.dcap.support import DATA, MACHINE, STRANGER, check, found, verify
 from tests.vectors import tdx_vectors
 from tests.vectors.tdx_vectors import Cache
 from verifiers.errors import Reason
-from verifiers.model import AnchorSet, Endorsements, Verdict
+from verifiers.model import AnchorSet, Endorsements, Outcome, Verdict
 
 Machine = TdxMachine | SgxMachine
 
@@ -148,6 +148,41 @@ def test_collateral_counts_under_the_root_of_the_chain_only(simulated_first: boo
         got = verify(evidence, strange, now=now)
         assert got.verdict is Verdict.REFUSED
         assert {"tcb_info", "qe_identity", "root_crl", "pck_crl"}.isdisjoint(got.used)
+
+
+# --- the attestation key's certification ----------------------------------------------------------
+
+_SIGNATURE_DATA = 48 + 584 + 4
+_PLACES = {
+    "attestation-key": (_SIGNATURE_DATA + 64, 64, Reason.DCAP_KEY_BINDING),
+    "qe-report": (_SIGNATURE_DATA + 134, 384, Reason.DCAP_QE_SIGNATURE),
+    "qe-report-signature": (_SIGNATURE_DATA + 134 + 384, 64, Reason.DCAP_QE_SIGNATURE),
+    "authentication-data": (_SIGNATURE_DATA + 134 + 384 + 64 + 2, 32, Reason.DCAP_KEY_BINDING),
+}
+
+
+@pytest.mark.parametrize("place", _PLACES)
+def test_a_certification_holds_for_its_own_bytes_only(place: str) -> None:
+    """After a good quote of the same machine, any byte of its key's certification changed."""
+    start, size, reason = _PLACES[place]
+    good = MACHINE.endorsements(cache=Cache())
+    assert verify(MACHINE.quote(DATA), good).verdict is Verdict.ACCEPTED
+    for at in range(start, start + size, 7):
+        changed = bytearray(MACHINE.quote(DATA))
+        changed[at] ^= 1
+        got = verify(bytes(changed), good)
+        assert got == verify(bytes(changed), dataclasses.replace(good, cache=Cache())), at
+        assert not got.signature_valid and found(got) == (Verdict.REFUSED, reason), at
+
+
+def test_a_stranger_cannot_have_a_certification_remembered() -> None:
+    """A leaf that the CA did not sign, with a key that truly signs its QE report."""
+    signing = Signing(chain=(MACHINE.pck(sign_with=STRANGER), *MACHINE.pck_chain[1:]))
+    cache = Cache()
+    got = verify(MACHINE.quote(DATA, signing=signing), MACHINE.endorsements(cache=cache))
+    assert check(got, "dcap.qe-report-signature").outcome is Outcome.PASSED
+    assert not got.chain_valid
+    assert not any("dcap.certification" in name for name in cache.entries)
 
 
 # --- two sets of endorsements with the same bytes --------------------------------------------------

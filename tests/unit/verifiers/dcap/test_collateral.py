@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from gateway.simulator import intelcerts, keys, seeds, x509build
-from gateway.simulator.intel import TdxMachine
+from gateway.simulator.amd import SnpMachine
+from gateway.simulator.intel import SgxMachine, TdxMachine
 from tests.unit.verifiers.dcap.support import DATA, DAY, MACHINE, NOW, STRANGER, check, found, verify
 from tests.vectors.tdx_vectors import Cache
-from verifiers.dcap import roots
+from verifiers.crypto.crl import MAX_VERIFIED
+from verifiers.dcap import collateral, roots
 from verifiers.errors import Reason
 from verifiers.model import AnchorSet, Endorsements, Outcome, Verdict, Verification
 
@@ -156,3 +158,81 @@ def test_a_signer_under_another_pinned_root_of_the_same_name(monkeypatch: pytest
         )
         assert got.chain_valid
         assert found(got) == (Verdict.UNDECIDED, Reason.DCAP_TCB_CHAIN_MISSING)
+
+
+# --- a store full of junk ------------------------------------------------------------------------------
+
+
+def forged(good: bytes, number: int) -> tuple[bytes, ...]:
+    """`good`, a CRL, with another last byte of the signature each time."""
+    endings = (at.to_bytes(2, "big") for at in range(number))
+    return tuple(good[:-2] + end for end in endings if end != good[-2:])
+
+
+PAST = {"this_update": NOW - 90 * DAY, "next_update": NOW - 60 * DAY}
+NEWER = {"this_update": NOW - DAY / 24, "next_update": NOW + 30 * DAY}
+CRL_HEAPS = {
+    "junk": tuple(b"junk %d" % n for n in range(400)),
+    "amd": tuple(SnpMachine(product="Milan").crl(number=n) for n in range(40)),
+    "superseded": tuple(MACHINE.crl(ca, number=n, **PAST) for n in range(40) for ca in ("platform", "root")),
+    "forged-and-older": (*forged(MACHINE.root_crl(**PAST), 400), *forged(MACHINE.pck_crl(**PAST), 400)),
+    "forged-and-newer": forged(MACHINE.root_crl(**NEWER), MAX_VERIFIED - 10),
+}
+
+
+@pytest.mark.parametrize("heap", CRL_HEAPS)
+def test_no_heap_of_crls_hides_the_current_ones(heap: str) -> None:
+    good = MACHINE.endorsements()
+    for crls in ((*CRL_HEAPS[heap], *good.crls), (*good.crls, *CRL_HEAPS[heap])):
+        got = with_pool(good, crls=crls)
+        assert found(got) == (Verdict.ACCEPTED, None)
+        used = {hashlib.sha256(raw).hexdigest() for raw in good.crls}
+        assert {got.used["root_crl"], got.used["pck_crl"]} == used
+
+
+@pytest.mark.parametrize("which", ["root", "platform"])
+@pytest.mark.parametrize("more", [-1, 0])
+def test_more_forged_crls_than_are_looked_at(which: str, more: int) -> None:
+    """Newer than the current one: nobody can tell, and the answer is no."""
+    good = MACHINE.endorsements()
+    heap = forged(MACHINE.crl(which, **NEWER), MAX_VERIFIED + 2)[: MAX_VERIFIED + more]
+    got = with_pool(good, crls=(*good.crls, *heap))
+    if more < 0:
+        assert found(got) == (Verdict.ACCEPTED, None)
+    else:
+        assert found(got) == (Verdict.UNDECIDED, Reason.COLLATERAL_TOO_MANY)
+        settled = (Outcome.PASSED, Outcome.NOT_CHECKED)  # nobody sent an event log
+        assert [c.id for c in got.checks if c.outcome not in settled] == ["dcap.revocation"]
+
+
+OTHERS = tuple(
+    TdxMachine(fmspc=number.to_bytes(6, "big")).tcb_info() for number in range(collateral.MAX_DOCUMENTS + 1)
+)
+
+
+def test_tcb_infos_of_other_platforms_hide_none() -> None:
+    good = MACHINE.endorsements()
+    got = with_pool(good, tcb_infos=(*OTHERS, *good.tcb_infos))
+    assert found(got) == (Verdict.ACCEPTED, None)
+    alone = with_pool(good, tcb_infos=OTHERS)
+    assert found(alone) == (Verdict.UNDECIDED, Reason.COLLATERAL_TOO_MANY)
+    assert check(alone, "dcap.tcb-info").reason == Reason.COLLATERAL_TOO_MANY
+
+
+def test_qe_identities_of_other_enclaves_hide_none() -> None:
+    good = MACHINE.endorsements()
+    other = SgxMachine().qe_identity()
+    heap = tuple(other + b" " * n for n in range(collateral.MAX_DOCUMENTS + 1))
+    got = with_pool(good, qe_identities=(*heap, *good.qe_identities))
+    assert found(got) == (Verdict.ACCEPTED, None)
+    assert found(with_pool(good, qe_identities=heap)) == (Verdict.UNDECIDED, Reason.COLLATERAL_TOO_MANY)
+
+
+@pytest.mark.parametrize("more", [-1, 0])
+def test_more_forged_tcb_infos_than_are_looked_at(more: int) -> None:
+    good = MACHINE.endorsements()
+    wrong = MACHINE.tcb_info(sign_with=STRANGER)
+    heap = tuple(wrong + b" " * n for n in range(collateral.MAX_DOCUMENTS + more))
+    got = with_pool(good, tcb_infos=(*heap, *good.tcb_infos))
+    wanted = (Verdict.UNDECIDED, Reason.COLLATERAL_TOO_MANY) if more == 0 else (Verdict.ACCEPTED, None)
+    assert found(got) == wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 from gateway.simulator import keys, x509build
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.amdcerts import serial
+from gateway.simulator.intel import TdxMachine
 from gateway.simulator.x509build import Extension
 from tests.vectors.snp_vectors import DictCache
-from verifiers.crypto import x509
+from verifiers.crypto import crl, x509
+from verifiers.crypto.crl import MAX_VERIFIED
 from verifiers.model import AnchorSet, Endorsements, Outcome, Unbound, Verdict, Verification, first_reason
 from verifiers.sevsnp import abi, chain, roots
 from verifiers.sevsnp.verify import verify
@@ -22,6 +25,7 @@ DATA = bytes(64)
 UNBOUND = Unbound("the chain alone is looked at")
 MILAN, AWS = SnpMachine(product="Milan"), SnpMachine(product="Milan", signing_key="VLEK")
 OTHER_CHIP = SnpMachine(product="Milan", seed="another machine")
+GENOA = SnpMachine(product="Genoa")
 STRANGER = keys.amd("Genoa", "ASK")
 """A key that is pinned, for something else."""
 
@@ -495,11 +499,73 @@ def test_without_a_chain_there_is_nothing_to_revoke() -> None:
     assert "collateral.amd_crl" not in found.claims
 
 
-@pytest.mark.parametrize("count", [31, 32, 33])
-def test_number_of_crls(count: int) -> None:
-    found = run(MILAN, crls=(MILAN.good_crl,) * count)
-    assert found.chain_valid is (count <= chain.MAX_CRLS)
-    assert (failed(found).get("snp.chain") == "collateral.malformed") is (count > chain.MAX_CRLS)
+# --- a store full of CRLs ------------------------------------------------------------------------------
+
+
+def changed_crls(good: bytes, number: int) -> tuple[bytes, ...]:
+    """`good` with another last byte of the signature each time: all in its issuer's name, none signed."""
+    return tuple(
+        good[:-2] + bytes(divmod(at, 256)) for at in range(number) if at != good[-2] * 256 + good[-1]
+    )
+
+
+OLD = {"this_update": MILAN.at - timedelta(days=800), "next_update": MILAN.at - timedelta(days=400)}
+HEAPS = {
+    "the-same": (MILAN.good_crl,) * 400,
+    "junk": tuple(b"junk %d" % n for n in range(400)),
+    "intel": (TdxMachine().root_crl(), TdxMachine().pck_crl()) * 200,
+    "other-products": tuple(GENOA.crl(number=n) for n in range(40)),
+    "superseded": tuple(MILAN.crl(number=n, **OLD) for n in range(40)),
+    "forged-and-older": changed_crls(MILAN.crl(**OLD), 400),
+    "forged-and-as-new": changed_crls(MILAN.good_crl, MAX_VERIFIED - 10),
+}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["in-front", "behind"])
+@pytest.mark.parametrize("heap", HEAPS)
+def test_no_heap_of_crls_hides_the_current_one(heap: str, first: bool) -> None:
+    lists = (*HEAPS[heap], MILAN.good_crl) if first else (MILAN.good_crl, *HEAPS[heap])
+    found = run(MILAN, crls=lists)
+    assert found.verdict is Verdict.ACCEPTED
+    assert check(found, "snp.revocation").outcome is Outcome.PASSED
+    assert found.used["crl"] == hashlib.sha256(MILAN.good_crl).hexdigest()
+
+
+def test_a_revocation_is_found_under_a_heap() -> None:
+    revoking = MILAN.crl(revoked=[serial("Milan", "ASK")])
+    lists = (*HEAPS["forged-and-as-new"], *HEAPS["other-products"], revoking)
+    assert failed(run(MILAN, crls=lists)) == {"snp.revocation": "snp.revoked"}
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_more_forged_crls_than_are_looked_at(more: int) -> None:
+    """Newer than the current one: from one more on than are checked, nobody can tell."""
+    newer = MILAN.crl(this_update=MILAN.at - timedelta(minutes=1))
+    forged = changed_crls(newer, MAX_VERIFIED + 2)[: MAX_VERIFIED + more]
+    assert len(set(forged)) == MAX_VERIFIED + more
+    found = run(MILAN, crls=(MILAN.good_crl, *forged))
+    revocation = check(found, "snp.revocation")
+    if more < 0:
+        assert (found.verdict, revocation.outcome) == (Verdict.ACCEPTED, Outcome.PASSED)
+    else:
+        assert found.verdict is Verdict.UNDECIDED
+        assert (revocation.outcome, revocation.reason) == (Outcome.UNKNOWN, "collateral.too-many")
+        assert found.missing and found.missing[0].kind == "amd.crl"
+    assert found.chain_valid and found.signature_valid
+
+
+def test_signatures_are_checked_of_the_issuers_own_lists_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And entries are read of genuine ones only."""
+    checked: list[bytes] = []
+    read: list[str] = []
+    signed, parse = crl.signed_by, crl.parse
+    monkeypatch.setattr(crl, "signed_by", lambda tbs, *rest: checked.append(tbs) or signed(tbs, *rest))
+    monkeypatch.setattr(crl, "parse", lambda raw, where: read.append(where) or parse(raw, where))
+    heap = (*HEAPS["junk"], *HEAPS["intel"], *HEAPS["other-products"], *HEAPS["forged-and-older"])
+    assert run(MILAN, crls=(*heap, MILAN.good_crl)).verdict is Verdict.ACCEPTED
+    assert len(read) == 1
+    # The newest forged ones twice each: ARK-Milan is the name of a real and of a simulated key.
+    assert len(checked) <= 2 * MAX_VERIFIED + 1
 
 
 # --- the cache -----------------------------------------------------------------------------------------
@@ -553,7 +619,6 @@ def test_every_input_is_in_the_key() -> None:
         ),
         pytest.param({"certificates": (MILAN.leaf, MILAN.vcek(common_name="Acme"))}, id="with-a-stranger"),
         pytest.param({"certificates": (MILAN.leaf, MILAN.leaf)}, id="twice"),
-        pytest.param({"crls": (b"junk", MILAN.good_crl)}, id="with-a-list-that-cannot-be-read"),
         pytest.param({"anchors": AnchorSet.VENDOR}, id="simulated-where-it-does-not-count"),
     ],
 )

@@ -64,7 +64,6 @@ def run(
     endorsements: Endorsements | None = None,
     binding: ReportData | Unbound | None = None,
     at: datetime | None = None,
-    accept_version_4: bool = False,
     **overrides: Any,
 ) -> Verification:
     raw = machine.report(DATA, **overrides) if report is None else report
@@ -73,7 +72,6 @@ def run(
         endorsements or machine.endorsements(),
         binding or ReportData(DATA),
         at or machine.at,
-        accept_version_4=accept_version_4,
     )
 
 
@@ -133,20 +131,19 @@ def test_versions(version: int) -> None:
     assert run(SnpMachine(product="Milan", version=version)).verdict is Verdict.ACCEPTED
 
 
-def test_version_4_only_by_choice_and_its_vectors_are_not_read() -> None:
+def test_version_4_is_left_open_and_its_vectors_are_not_read() -> None:
     machine = SnpMachine(product="Milan", version=4)
-    assert failed(run(machine)) == {"snp.version": "snp.version"}
-    report = machine.report(DATA, launch_mit_vector=5)
-    found = run(machine, report, accept_version_4=True)
-    assert found.verdict is Verdict.ACCEPTED
+    found = run(machine, machine.report(DATA, launch_mit_vector=5))
+    assert (found.verdict, first_reason(found.checks)) == (Verdict.UNDECIDED, "snp.version")
+    assert [c.id for c in found.checks if c.outcome is not Outcome.PASSED] == ["snp.version"]
     assert "snp.launch_mit_vector" not in found.claims
     assert "snp.current_mit_vector" not in found.claims
 
 
 @pytest.mark.parametrize("version", [0, 1, 6, 0xFFFFFFFF])
-def test_version_4_by_choice_opens_no_other(version: int) -> None:
+def test_other_versions_are_nobodys_to_admit(version: int) -> None:
     report = MILAN.report(DATA, version=version)
-    assert failed(run(MILAN, report, accept_version_4=True))["snp.version"] == "snp.version"
+    assert failed(run(MILAN, report))["snp.version"] == "snp.version"
 
 
 # --- reserved and unknown bits -----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -38,6 +39,14 @@ def test_layouts_have_no_gap_and_end_at_their_size(body_type: quote.BodyType) ->
         assert field.offset == end, field.name
         end += field.size
     assert end == BODY_SIZE[body_type]
+
+
+def test_fields_stand_in_the_order_of_the_layout() -> None:
+    """`parse` hands them over by position."""
+    names = [f.name for f in (*dataclasses.fields(abi.TdReport)[:-1], *dataclasses.fields(abi.Extension))]
+    assert [n.replace("_", "") for n in names] == [
+        f.name.replace("_", "").lower() for f in abi.TD_REPORT_1_5_EXTENDED
+    ]
 
 
 def test_an_sgx_quote_is_no_td_report() -> None:

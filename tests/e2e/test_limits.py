@@ -1,0 +1,55 @@
+"""One client that asks too often, over real connections."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gateway.http.problem import MEDIA_TYPE
+from tests.e2e.support import PATH, SNP, Server, refusal, serving
+
+
+def post(server: Server, path: str, body: bytes) -> tuple[http.client.HTTPResponse, dict[str, object]]:
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+    try:
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        reply = connection.getresponse()
+        return reply, json.loads(reply.read())
+    finally:
+        connection.close()
+
+
+def test_who_asks_too_often_is_told_when_to_come_again_and_leaves_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "sealgate.toml"
+    file.write_text("[limits]\nattempts_per_minute = 2\n[listen]\nworkers = 1\n")
+    with serving(tmp_path, "--config", str(file)) as server:
+        server.provide()
+        guest = server.guest(SNP)
+        secrets = guest.get([PATH])
+        assert secrets
+        head = server.anonymous.get("/v1/ledger/checkpoint")
+        assert post(server, "/v1/attest", b"{}")[0].status == 400
+        large = b"x" * 1_000_000
+        for path, body in (("/v1/attest", b"{}"), ("/t/acme/v1/release", b""), ("/v1/verify", large)):
+            reply, told = post(server, path, body)
+            assert (reply.status, told["reason"]) == (429, "request.rate-limited")
+            assert reply.headers["Content-Type"] == MEDIA_TYPE
+            assert 1 <= int(reply.headers["Retry-After"]) <= 30
+            assert reply.headers["Cache-Control"] == "no-store"
+            assert reply.headers["Sealgate-Mode"] == "development"
+        # Its challenge is granted, for those have a count of their own; the attempt is not.
+        assert refusal(guest.get, [PATH]).reason == "request.rate-limited"
+        assert server.anonymous.get("/v1/ledger/checkpoint") == head
+        assert server.admin.get("/v1/admin/secrets")["secrets"]
+        assert 'route="/v1/attest",status="429"' in metrics(server)
+
+
+def metrics(server: Server) -> str:
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+    try:
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
