@@ -26,7 +26,7 @@ from gateway.errors import GatewayError
 from verifiers.collateral import MAX_FILE
 
 _OCTETS = "application/octet-stream"
-_PIECE_MEMBERS = 256
+_PIECE_MEMBERS = 64
 
 
 @click.command()
@@ -108,16 +108,16 @@ def import_(
     Exit code: 0 everything is held now, 1 something was refused, 2 malformed or usage.
     """
     made: list[dict[str, Any]] = []
-    for name in _files(paths):
-        with _opened(name) as file:
-            start = file.read(len(bundle.MAGIC))
-            if not bundle.looks_like(start):
-                made += _plain(name, channel, client)
-                continue
-            file.seek(0)
-            with reading_bundle(name):
-                head = bundle.read_head(file)
-                made += _bundle(name, head, file, trust, client, as_json)
+    names = _files(paths)
+    bundles = [name for name in names if _is_bundle(name)]
+    plain = [name for name in names if name not in bundles]
+    with bar("importing", len(plain), silent=as_json) as step:
+        for name in plain:
+            made += _plain(name, channel, client)
+            step(1)
+    for name in bundles:
+        with _opened(name) as file, reading_bundle(name):
+            made += _bundle(name, bundle.read_head(file), file, trust, client, as_json)
     rows = [(_MARKS[each["outcome"]], each["kind"], what_for(each), _result(each)) for each in made]
     counted = Counter(each["outcome"] for each in made)
     total = ", ".join(f"{counted[word]} {word}" for word in ("imported", "held", "refused") if counted[word])
@@ -230,14 +230,11 @@ def verify(
     held = checking.held(url, ca, token_file)
     reports: list[checking.Report] = []
     for name in _files(paths):
-        with _opened(name) as file:
-            start = file.read(len(bundle.MAGIC))
-            file.seek(0)
-            with reading_bundle(name):
-                if bundle.looks_like(start):
-                    reports.append(checking.a_bundle(name, file, terms, held))
-                else:
-                    reports.append(checking.a_file(name, read_input(name, MAX_FILE), terms, held))
+        if not _is_bundle(name):
+            reports.append(checking.a_file(name, read_input(name, MAX_FILE), terms, held))
+            continue
+        with _opened(name) as file, reading_bundle(name):
+            reports.append(checking.a_bundle(name, file, terms, held))
     value = [checking.to_json(report) for report in reports]
     show(value, as_json, lambda: "\n\n".join(checking.text(report, terms) for report in reports))
     raise SystemExit(0 if all(report.good for report in reports) else 1)
@@ -254,6 +251,11 @@ def _files(paths: Sequence[str]) -> list[str]:
     if not names:
         raise InputError("expected files, found none")
     return names
+
+
+def _is_bundle(name: str) -> bool:
+    with _opened(name) as file:
+        return bundle.looks_like(file.read(len(bundle.MAGIC)))
 
 
 @contextmanager

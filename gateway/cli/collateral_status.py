@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from rich.text import Text
 from gateway.adapters import SystemClock
 from gateway.cli.errors import one_line
 from gateway.cli.page import clean
-from gateway.cli.remote import admin_options, json_option, show, table
+from gateway.cli.remote import admin_options, json_option, table
 from gateway.cli.slotwords import what_for
 from gateway.client import Client
 from gateway.collateral.slots import CHANNELLED, RATCHETED
@@ -36,8 +37,9 @@ def status(leaves: int, as_json: bool, client: Client) -> None:
     found = client.get("/v1/admin/collateral", leaves=str(leaves))
     found["collateral"].sort(key=lambda row: (row["usable_until"], row["kind"], row["key"]))
     now = SystemClock().now()
-    show(found, as_json, lambda: "")
-    if not as_json:
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
         _print(found, now)
     ended = any(row["state"] in _BAD and _counts(row, found["channel"]) for row in found["collateral"])
     raise SystemExit(1 if ended else 0)

@@ -161,7 +161,8 @@ class _Taking:
         except (AttestationError, GatewayError) as error:
             if isinstance(error, GatewayError) and error.status >= 500:
                 raise
-            return about | {"outcome": REFUSED, "reason": str(error.reason), "detail": str(error)[:500]}
+            detail = f"expected {error.expected}, found {error.found} [{error.reason}]"
+            return about | {"outcome": REFUSED, "reason": str(error.reason), "detail": detail[:500]}
         return about | {"outcome": IMPORTED if changed else HELD, "reason": None, "detail": ""}
 
     def _place(self, row: Row, raw: bytes) -> bool:
