@@ -254,6 +254,8 @@ def _files(paths: Sequence[str]) -> list[str]:
 
 
 def _is_bundle(name: str) -> bool:
+    if name == files.STDIN:
+        return False
     with _opened(name) as file:
         return bundle.looks_like(file.read(len(bundle.MAGIC)))
 
