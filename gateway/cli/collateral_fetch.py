@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from gateway.adapters import SystemClock
+from gateway.cli import fetched as telling
 from gateway.cli import fetching, files
 from gateway.cli.errors import InputError
 from gateway.cli.progress import bar
@@ -192,8 +193,8 @@ def _to_files(
         }
     except OSError as error:
         raise InputError(f"--out {out}: expected a folder to write to, found {error.strerror}") from None
-    value = {"at": _now(), "fetched": [fetching.to_json(each) for each in found], "files": written}
-    lines = [f"{'✓' if each.outcome == Outcome.OK else '✗'} {fetching.said(each)}" for each in found]
+    value = {"at": _now(), "fetched": [telling.to_json(each) for each in found], "files": written}
+    lines = [f"{'✓' if each.outcome == Outcome.OK else '✗'} {telling.said(each)}" for each in found]
     lines += [f"  {path}" for path in written.values()]
     if written:
         lines.append(f"Use them: sealgate verify EVIDENCE --collateral {out}")

@@ -11,8 +11,6 @@ from gateway.adapters import SystemClock
 from gateway.cli.errors import InputError
 from gateway.cli.files import Gathered
 from gateway.cli.progress import bar
-from gateway.collateral import names
-from gateway.collateral.dial import Outcome
 from gateway.collateral.direct import Direct, Fetched, direct, pieces
 from gateway.collateral.slots import LEAVES
 from policies.appraise import Appraisal
@@ -79,28 +77,3 @@ def complete(
         merged = classifier.merge(gathered.collateral, pieces(objects))
         appraisal = judge(Gathered(merged, gathered.ignored))
     return appraisal, out
-
-
-def title(need: Need) -> str:
-    """Its name, with a chip's id in short."""
-    name = names.spell(need) or str(need)
-    return "/".join(part if len(part) <= 24 else f"{part[:8]}…{part[-5:]}" for part in name.split("/"))
-
-
-def said(fetched: Fetched) -> str:
-    """One line."""
-    if fetched.outcome == Outcome.OK:
-        return f"{title(fetched.need)}   from {fetched.host}"
-    detail = f": {fetched.detail}" if fetched.detail else ""
-    return f"{title(fetched.need)}   {fetched.outcome}{detail}"
-
-
-def to_json(fetched: Fetched) -> dict[str, object]:
-    return {
-        "name": names.spell(fetched.need),
-        "kind": fetched.need.kind,
-        "outcome": fetched.outcome,
-        "host": fetched.host,
-        "detail": fetched.detail,
-        "sha256": [each.sha256 for each in fetched.objects],
-    }

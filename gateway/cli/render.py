@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from gateway.cli import fetching, sections, where
+from gateway.cli import fetched as telling
+from gateway.cli import sections, where
 from gateway.cli.errors import one_line
 from gateway.cli.files import STDIN
 from gateway.cli.offline import Documents
 from gateway.cli.page import Line, Page, short
 from gateway.cli.sections import Part
 from gateway.collateral import names
-from gateway.collateral.dial import Outcome as DialOutcome
-from gateway.collateral.direct import Fetched
 from policies.appraise import Appraisal
 from verifiers.carriers import Opened
 from verifiers.model import Outcome, TeeKind, Verdict
+
+if TYPE_CHECKING:
+    from gateway.collateral.direct import Fetched
 
 _MAKER = {TeeKind.SEV_SNP: "AMD", TeeKind.TDX: "Intel", TeeKind.SGX: "Intel"}
 _PLAIN = ("sev-snp-report", "quote")
@@ -161,7 +164,7 @@ def _snp_product(appraisal: Appraisal) -> str:
 
 
 def _fetched(page: Page, each: Fetched) -> list[Line]:
-    return page.wrapped("✓" if each.outcome == DialOutcome.OK else "✗", fetching.said(each))
+    return page.wrapped("✓" if each.outcome == telling.OK else "✗", telling.said(each))
 
 
 def _needed(appraisal: Appraisal) -> list[Line]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from gateway.cli import fetching
-from gateway.collateral.direct import Fetched
+from gateway.cli import fetched as telling
 from policies.appraise import Appraisal
 from verifiers.carriers import Opened
 from verifiers.claims import TABLE, json_claims, provenances
 from verifiers.model import Check, EvidenceSummary, Need, TeeKind, Verdict, Verification
+
+if TYPE_CHECKING:
+    from gateway.collateral.direct import Fetched
 
 
 def to_json(
@@ -37,7 +40,7 @@ def to_json(
         "checks": [_check(check) for check in appraisal.checks],
         "unchecked": list(appraisal.unchecked),
         "missing": [_need(need) for need in verification.missing],
-        "fetched": [fetching.to_json(each) for each in fetched],
+        "fetched": [telling.to_json(each) for each in fetched],
         "carrier": opened.carrier,
         "ignored": list(ignored),
         "used": dict(verification.used),

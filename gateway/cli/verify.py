@@ -10,17 +10,20 @@ import json
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.adapters import SystemClock
-from gateway.cli import fetching, files, offline, options, render, result
+from gateway.cli import files, offline, options, render, result
 from gateway.cli.errors import InputError
 from gateway.cli.files import Gathered
-from gateway.collateral.direct import Fetched
 from policies.appraise import Appraisal
 from verifiers.carriers import TYPES
 from verifiers.model import AnchorSet, Binding, ReportData, Unbound, Verdict
+
+if TYPE_CHECKING:
+    from gateway.collateral.direct import Fetched
 
 EXIT = MappingProxyType({Verdict.ACCEPTED: 0, Verdict.REFUSED: 1, Verdict.MALFORMED: 2, Verdict.UNDECIDED: 3})
 
@@ -82,8 +85,11 @@ def verify(
         def judge(given: Gathered) -> Appraisal:
             return offline.judge(opened, given, documents, binding, now, required=required, anchors=anchors)
 
-        appraisal, fetched = judge(gathered), list[Fetched]()
+        appraisal = judge(gathered)
+        fetched: list[Fetched] = []
         if fetch and appraisal.verification.missing:
+            from gateway.cli import fetching  # what opens sockets is loaded when one is asked for
+
             asked = fetching.asking(config_file, development)
             appraisal, fetched = fetching.complete(judge, gathered, asked, silent=as_json)
     except InputError as error:
