@@ -238,7 +238,12 @@ def _desk(config: Config, store: Store) -> Desk:
         channel=settings.channel,
         offline=not vendors,
     )
-    return Desk(importer=_importer(config, store), view=view, vendors=vendors)
+    return Desk(
+        importer=_importer(config, store),
+        view=view,
+        vendors=vendors,
+        bundle_keys=frozenset(settings.bundle_keys),
+    )
 
 
 def _importer(config: Config, store: Store) -> Importer:

@@ -68,6 +68,28 @@ class Client:
 
         Raises Refused for a status of 400 or more, ClientError for everything else that goes wrong.
         """
+        return self._read(*self._exchange(method, path, body, media_type, query))
+
+    def download(
+        self, method: str, path: str, body: bytes | None = None, media_type: str | None = None
+    ) -> bytes:
+        """As `ask`, for a reply that is bytes."""
+        status, raw = self._exchange(method, path, body, media_type, None)
+        if status >= 400:
+            self._read(status, raw)
+        if len(raw) > MAX_REPLY:
+            raise ClientError(f"{self.url}: expected at most {MAX_REPLY} bytes, found more")
+        return raw
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        media_type: str | None,
+        query: Mapping[str, str] | None,
+    ) -> tuple[int, bytes]:
+        """Status and body; one byte more than MAX_REPLY when there is more."""
         from http.client import HTTPException  # commands that ask nobody do without
 
         headers = {"Accept": "application/json"}
@@ -89,7 +111,7 @@ class Client:
             raise ClientError(f"{self.url}: {_said(error)}") from None
         finally:
             connection.close()
-        return self._read(reply.status, raw)
+        return reply.status, raw
 
     def _read(self, status: int, raw: bytes) -> Any:
         try:

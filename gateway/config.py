@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -25,6 +26,9 @@ from gateway.collateral.slots import EARLY, STANDARD
 DEVELOPMENT_ISSUER = "https://development.sealgate.invalid"
 """Issuer of every gateway in development mode. `.invalid` never resolves (RFC 6761), so that no relying party
 can come to trust it."""
+
+
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 class ConfigError(Exception):
@@ -128,6 +132,7 @@ def _collateral_shown(settings: Collateral, development: bool) -> dict[str, Any]
         "ca_file": str(settings.ca_file or ""),
         "subscription_key_file": "***" if settings.subscription_key_file else "",
         "keep": list(settings.keep),
+        "bundle_keys": list(settings.bundle_keys),
         "maximum_age_days": {**DEFAULT_DAYS, **settings.maximum_age_days},
     }
     return shown
@@ -320,6 +325,15 @@ def _kept(value: object, where: str) -> tuple[str, ...]:
     return found
 
 
+def _thumbprints(value: object, where: str) -> tuple[str, ...]:
+    for index, text in enumerate(found := _texts(value, where)):
+        if not _THUMBPRINT.fullmatch(text):
+            raise ConfigError(
+                f"{where}[{index}]: expected a thumbprint as `collateral export` prints it, found {text!r}"
+            )
+    return found
+
+
 def _days(value: object, where: str) -> Mapping[str, int]:
     known = {kind: _number(1, 3650) for kind in DEFAULT_DAYS}
     return MappingProxyType(_section(value, known, where, "collateral.maximum_age_days."))
@@ -340,6 +354,7 @@ _COLLATERAL: dict[str, Callable[[object, str], Any]] = {
     "maximum_age_days": _days,
     "amd_seconds": _number(0, 3600),
     "strangers_per_hour": _number(1, 100_000),
+    "bundle_keys": _thumbprints,
 }
 _LISTEN = {
     "host": _text,

@@ -81,6 +81,13 @@ class GatewayReason(enum.StrEnum):
     COLLATERAL_ROLLBACK = "collateral.rollback"
     COLLATERAL_TOO_OLD = "collateral.too-old"
     COLLATERAL_IN_USE = "collateral.in-use"
+    BUNDLE_MALFORMED = "collateral.bundle-malformed"
+    BUNDLE_TOO_LARGE = "collateral.bundle-too-large"
+    BUNDLE_SIGNATURE = "collateral.bundle-signature"
+    BUNDLE_UNTRUSTED = "collateral.bundle-untrusted"
+    BUNDLE_MEMBER = "collateral.bundle-member"
+    BUNDLE_TRUNCATED = "collateral.bundle-truncated"
+    BUNDLE_SURPLUS = "collateral.bundle-surplus"
 
     # Replays of stored appraisals.
     REPLAY_NOT_KEPT = "replay.not-kept"
@@ -175,6 +182,13 @@ ABOUT: Mapping[GatewayReason, About] = MappingProxyType(
         _R.COLLATERAL_ROLLBACK: About(409, "This is older than what is held"),
         _R.COLLATERAL_TOO_OLD: About(422, "This is too old, or not valid now"),
         _R.COLLATERAL_IN_USE: About(409, "This is still needed"),
+        _R.BUNDLE_MALFORMED: About(400, "This is not a bundle that can be read"),
+        _R.BUNDLE_TOO_LARGE: About(413, "The bundle is larger than any that is taken"),
+        _R.BUNDLE_SIGNATURE: About(422, "The bundle is not as it was signed"),
+        _R.BUNDLE_UNTRUSTED: About(403, "Nobody here trusts the key that signed the bundle"),
+        _R.BUNDLE_MEMBER: About(422, "The bundle holds something else than it says"),
+        _R.BUNDLE_TRUNCATED: About(422, "The bundle ends too early"),
+        _R.BUNDLE_SURPLUS: About(422, "The bundle goes on after its end"),
         _R.LEDGER_UNAVAILABLE: About(503, "The ledger cannot be written, so nothing is released"),
         _R.LEDGER_BROKEN: About(500, "The ledger does not hold together"),
         _R.KEYS_ABSENT: About(500, _KEYS),

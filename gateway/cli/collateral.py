@@ -1,55 +1,46 @@
-"""`sealgate collateral`: what vendors say about their hardware, brought to the gateway by hand."""
+"""`sealgate collateral`: what vendors say about their hardware, and what a gateway has of it."""
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
+from typing import Any
 
 import click
 
-from gateway.cli.errors import InputError
+from gateway.cli.collateral_bundles import export, import_, verify
+from gateway.cli.collateral_fetch import fetch
+from gateway.cli.collateral_status import status
 from gateway.cli.forecast import forecast
-from gateway.cli.remote import admin_options, json_option, read_input, show, table
+from gateway.cli.remote import admin_options, json_option, show, table
+from gateway.cli.slotwords import what_for
 from gateway.client import Client
-from verifiers.collateral import MAX_FILE
 
 
 @click.group()
 def collateral() -> None:
-    """Certificates, CRLs, TCB info, QE identities. The gateway dials no vendor: it holds what it is given."""
-
-
-@collateral.command(name="import")
-@click.argument("paths", nargs=-1, required=True)
-@json_option
-@admin_options
-def import_(paths: tuple[str, ...], as_json: bool, client: Client) -> None:
-    """Send files to the gateway; folders stand for the files in them. Recognised by content."""
-    names: list[str] = []
-    for name in paths:
-        path = Path(name)
-        names += [str(item) for item in sorted(path.iterdir()) if item.is_file()] if path.is_dir() else [name]
-    if not names:
-        raise InputError("expected files, found none")
-    made: list[dict[str, str]] = []
-    for name in names:
-        raw = read_input(name, MAX_FILE)
-        query = {"name": Path(name).name}
-        made += client.ask("POST", "/v1/admin/collateral", raw, "application/octet-stream", query)["imported"]
-    rows = [(item["kind"], item["key"]) for item in made]
-    show(made, as_json, lambda: table(("KIND", "WHAT FOR"), rows, ""))
+    """Certificates, CRLs, TCB info, QE identities: fetched in the background, or brought by hand."""
 
 
 @collateral.command()
+@click.option("--yes", is_flag=True, help="Do it.")
 @json_option
 @admin_options
-def status(as_json: bool, client: Client) -> None:
-    """What the gateway holds."""
-    held = client.get("/v1/admin/collateral")["collateral"]
-    counted = Counter(item["kind"] for item in held)
-    rows = [(item["kind"], item["key"][:80], item["fetched"]) for item in held]
-    total = ", ".join(f"{number} {kind}" for kind, number in sorted(counted.items())) or "nothing"
-    show(held, as_json, lambda: table(("KIND", "WHAT FOR", "FETCHED"), rows, "") + f"\nheld: {total}")
+def prune(yes: bool, as_json: bool, client: Client) -> None:
+    """Say what ended more than a week ago and is kept by nothing; with --yes, forget it.
+
+    Bytes that an appraisal which is still kept relied on stay, and so does the ratchet: what is older than
+    what was forgotten is refused as before.
+    """
+    path = "/v1/admin/collateral/prune"
+    would = client.ask("POST", path, query={"dry": "true"})["would"]
+    rows = [(each["kind"], what_for(each), each["ends"][:10]) for each in would]
+    listed = table(("KIND", "WHAT FOR", "ENDED"), rows, "nothing ended more than a week ago")
+    value: dict[str, Any] = {"would": would, "pruned": None}
+    line = "Nothing was done: say --yes" if rows else ""
+    if yes:
+        value["pruned"] = done = client.ask("POST", path)["pruned"]
+        line = f"forgotten: {done['slots']} slots, and {done['objects']} objects that nothing refers to"
+    show(value, as_json, lambda: "\n".join(text for text in (listed, line) if text))
 
 
-collateral.add_command(forecast)
+for command in (status, fetch, export, import_, verify, forecast):
+    collateral.add_command(command)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from gateway.adapters import SystemClock
 from gateway.cli.errors import InputError
-from gateway.cli.remote import read_token, said
+from gateway.cli.remote import credential, said
 from gateway.cli.vendor import address_of
 from gateway.client import Client
 from gateway.lab import Lab
@@ -84,7 +84,7 @@ def drill(
     else:
         if short or only:
             raise InputError("--short, --only: expected without --gateway, found with it")
-        rows = _live(Client(url=url, ca=ca, token=read_token(token_file)), listen, show)
+        rows = _live(Client(url=url, ca=ca, token=credential(token_file)), listen, show)
     good = sum(row.as_promised for row in rows)
     took = time.monotonic() - started
     if as_json:

@@ -65,7 +65,7 @@ def admin_options(function: F) -> F:
             ca=client.ca,
             tenant=client.tenant,
             insecure_http=client.insecure_http,
-            token=read_token(token_file),
+            token=credential(token_file),
         )
         return function(*args, client=known, **kw)
 
@@ -123,7 +123,8 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) 
     )
 
 
-def read_token(token_file: Path | None) -> str | None:
+def credential(token_file: Path | None) -> str | None:
+    """An administrator's, from a file or the environment. Raises InputError."""
     if token_file is not None:
         text = read_input(str(token_file), _MAX_TOKEN).decode("ascii", "replace")
         return text.strip()

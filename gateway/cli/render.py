@@ -6,15 +6,24 @@ nobody checked is listed, and a green word stands only where identity and freshn
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from gateway.cli import fetched as telling
 from gateway.cli import sections, where
+from gateway.cli.errors import one_line
+from gateway.cli.files import STDIN
 from gateway.cli.offline import Documents
 from gateway.cli.page import Line, Page, short
 from gateway.cli.sections import Part
+from gateway.collateral import names
 from policies.appraise import Appraisal
 from verifiers.carriers import Opened
 from verifiers.model import Outcome, TeeKind, Verdict
+
+if TYPE_CHECKING:
+    from gateway.collateral.direct import Fetched
 
 _MAKER = {TeeKind.SEV_SNP: "AMD", TeeKind.TDX: "Intel", TeeKind.SGX: "Intel"}
 _PLAIN = ("sev-snp-report", "quote")
@@ -27,8 +36,12 @@ def show(
     ignored: Sequence[str],
     documents: Documents,
     page: Page | None = None,
+    *,
+    given: str = "EVIDENCE",
+    fetched: Sequence[Fetched] = (),
 ) -> None:
-    """Print the whole page to standard output."""
+    """Print the whole page to standard output. given: what the evidence was called; fetched: what vendors
+    were asked for it."""
     page = page or Page()
     _head(page, appraisal, opened)
     page.blank()
@@ -42,11 +55,13 @@ def show(
     page.blank()
     for title, lines in (
         ("Not checked", page.flow("–", appraisal.unchecked)),
-        ("Missing", _missing(appraisal)),
+        ("Fetched", [line for each in fetched for line in _fetched(page, each)]),
+        ("Needed", _needed(appraisal)),
+        ("Get it", [] if fetched else _get_it(appraisal, given)),
         ("Waived", _waived(page, appraisal)),
         ("To pass", _to_pass(page, appraisal)),
         ("Left aside", _ignored(ignored)),
-        ("Judged by", _judged_by(page, appraisal)),
+        ("Judged by", _judged_by(page, appraisal, bool(fetched))),
     ):
         page.section(title, lines)
 
@@ -148,7 +163,11 @@ def _snp_product(appraisal: Appraisal) -> str:
     return f"{product} (CPUID {eax:08X})"
 
 
-def _missing(appraisal: Appraisal) -> list[Line]:
+def _fetched(page: Page, each: Fetched) -> list[Line]:
+    return page.wrapped("✓" if each.outcome == telling.OK else "✗", telling.said(each))
+
+
+def _needed(appraisal: Appraisal) -> list[Line]:
     out = []
     for need in appraisal.verification.missing:
         out.append(Line("?", where.title(need)))
@@ -156,6 +175,19 @@ def _missing(appraisal: Appraisal) -> list[Line]:
         if address:
             out.append(Line(" ", address))
     return out
+
+
+def _get_it(appraisal: Appraisal, given: str) -> list[Line]:
+    """Commands that fetch what is needed, when it is something that a vendor serves."""
+    if not any(names.spell(need) for need in appraisal.verification.missing):
+        return []
+    if given == STDIN:
+        return [Line("", "sealgate verify --fetch FILE   (the same evidence, in a file)")]
+    name = shlex.quote(one_line(given))
+    return [
+        Line("", f"sealgate verify --fetch {name}"),
+        Line("", f"sealgate collateral fetch --for {name} --out DIR   and then --collateral DIR"),
+    ]
 
 
 def _waived(page: Page, appraisal: Appraisal) -> list[Line]:
@@ -198,13 +230,14 @@ def _ignored(ignored: Sequence[str]) -> list[Line]:
     return out
 
 
-def _judged_by(page: Page, appraisal: Appraisal) -> list[Line]:
+def _judged_by(page: Page, appraisal: Appraisal, asked: bool) -> list[Line]:
     titles = {"baseline": "platform baseline", "reference": "reference values", "release": "release policy"}
     items = [
         f"{titles.get(d.kind, d.kind)} {d.name}@{d.version} ({short(d.digest, 15, 0)})"
         for d in appraisal.documents
     ]
-    items.append(f"offline, at {appraisal.at:%Y-%m-%d %H:%M:%SZ}")
+    how = "with what vendors served just now" if asked else "offline"
+    items.append(f"{how}, at {appraisal.at:%Y-%m-%d %H:%M:%SZ}")
     expires = appraisal.verification.expires
     if expires is not None:
         items.append(f"what vouches for it holds until {expires:%Y-%m-%d %H:%M:%SZ}")

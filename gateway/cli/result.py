@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from gateway.cli import fetched as telling
 from policies.appraise import Appraisal
 from verifiers.carriers import Opened
 from verifiers.claims import TABLE, json_claims, provenances
 from verifiers.model import Check, EvidenceSummary, Need, TeeKind, Verdict, Verification
 
+if TYPE_CHECKING:
+    from gateway.collateral.direct import Fetched
 
-def to_json(appraisal: Appraisal, opened: Opened, ignored: tuple[str, ...]) -> dict[str, object]:
-    """One JSON object; every key is always there."""
+
+def to_json(
+    appraisal: Appraisal, opened: Opened, ignored: tuple[str, ...], fetched: Sequence[Fetched] = ()
+) -> dict[str, object]:
+    """One JSON object; every key is always there. fetched: what vendors were asked for it."""
     verification = appraisal.verification
     tcb = appraisal.tcb
     return {
@@ -32,6 +40,7 @@ def to_json(appraisal: Appraisal, opened: Opened, ignored: tuple[str, ...]) -> d
         "checks": [_check(check) for check in appraisal.checks],
         "unchecked": list(appraisal.unchecked),
         "missing": [_need(need) for need in verification.missing],
+        "fetched": [telling.to_json(each) for each in fetched],
         "carrier": opened.carrier,
         "ignored": list(ignored),
         "used": dict(verification.used),
@@ -61,6 +70,7 @@ def malformed(reason: str, at: datetime | None) -> dict[str, object]:
         "checks": [],
         "unchecked": [],
         "missing": [],
+        "fetched": [],
         "carrier": None,
         "ignored": [],
         "used": {},

@@ -1,7 +1,8 @@
 """`sealgate verify`: judge one piece of evidence, offline.
 
 Exit code: 0 accepted, 1 refused, 2 malformed input or wrong usage, 3 undecided. A definite failure outranks
-a missing input. Nothing here opens a socket, but for `--replay ID`, which asks the gateway that has it.
+a missing input. No socket is opened, unless --fetch says so and something is missing, or `--replay ID`
+asks the gateway that has it.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ import json
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.adapters import SystemClock
-from gateway.cli import files, offline, options, render, result, where
+from gateway.cli import files, offline, options, render, result
 from gateway.cli.errors import InputError
+from gateway.cli.files import Gathered
 from gateway.cli.remote import admin_options
 from gateway.client import Client
 from policies.appraise import Appraisal
 from verifiers.carriers import TYPES
 from verifiers.model import AnchorSet, Binding, ReportData, Unbound, Verdict
+
+if TYPE_CHECKING:
+    from gateway.collateral.direct import Fetched
 
 EXIT = MappingProxyType({Verdict.ACCEPTED: 0, Verdict.REFUSED: 1, Verdict.MALFORMED: 2, Verdict.UNDECIDED: 3})
 
@@ -44,7 +50,10 @@ EXIT = MappingProxyType({Verdict.ACCEPTED: 0, Verdict.REFUSED: 1, Verdict.MALFOR
 @click.option(
     "--data", type=click.Path(path_type=Path), help="--replay: the gateway's folder; else it is asked."
 )
-@click.option("--fetch", is_flag=True, help="Fetch missing collateral from the vendor.")
+@click.option("--fetch", is_flag=True, help="Fetch missing collateral from the vendors.")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="Whom --fetch asks: [collateral]."
+)
 @click.option("--development", is_flag=True, help="Accept SIMULATED hardware too, and mark it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @admin_options
@@ -62,6 +71,7 @@ def verify(
     with_collateral: str,
     data: Path | None,
     fetch: bool,
+    config_file: Path | None,
     development: bool,
     as_json: bool,
     client: Client,
@@ -82,7 +92,9 @@ def verify(
         from gateway.cli.replay import Source, repeat  # brings the store and the server along
 
         source = Source(replay=replay, collateral=with_collateral, files=collateral, data=data, client=client)
-        _require_alone(evidence, kind, report_data, policy, require, reference, fetch, development)
+        _require_alone(
+            evidence, kind, report_data, policy, require, reference, fetch, config_file, development
+        )
         raise SystemExit(EXIT[repeat(source, at, as_json)])
     try:
         if evidence is None:
@@ -96,19 +108,25 @@ def verify(
         gathered = files.gather(collateral)
         documents = offline.read_documents(policy, reference)
         anchors = AnchorSet.VENDOR_AND_SIMULATED if development else AnchorSet.VENDOR
-        appraisal = offline.judge(
-            opened, gathered, documents, binding, now, required=required, anchors=anchors
-        )
-        if fetch:
-            _refuse_fetch(appraisal)
+
+        def judge(given: Gathered) -> Appraisal:
+            return offline.judge(opened, given, documents, binding, now, required=required, anchors=anchors)
+
+        appraisal = judge(gathered)
+        fetched: list[Fetched] = []
+        if fetch and appraisal.verification.missing:
+            from gateway.cli import fetching  # what opens sockets is loaded when one is asked for
+
+            asked = fetching.asking(config_file, development)
+            appraisal, fetched = fetching.complete(judge, gathered, asked, silent=as_json)
     except InputError as error:
         if as_json:
             click.echo(json.dumps(result.malformed(error.reason, now), indent=2))
         raise
     if as_json:
-        click.echo(json.dumps(result.to_json(appraisal, opened, gathered.ignored), indent=2))
+        click.echo(json.dumps(result.to_json(appraisal, opened, gathered.ignored, fetched), indent=2))
     else:
-        render.show(appraisal, opened, gathered.ignored, documents)
+        render.show(appraisal, opened, gathered.ignored, documents, given=evidence, fetched=fetched)
     raise SystemExit(EXIT[appraisal.verdict])
 
 
@@ -119,15 +137,3 @@ def _require_alone(*others: object) -> None:
             "--replay: expected none of EVIDENCE, --type, --report-data, --policy, --require, --reference, "
             "--fetch and --development: the attempt brings them"
         )
-
-
-def _refuse_fetch(appraisal: Appraisal) -> None:
-    """Nothing is fetched in this version: say what would have been, and where it is."""
-    needed = [
-        f"{where.title(need)}: {where.address(need) or 'no public address'}"
-        for need in appraisal.verification.missing
-    ]
-    lines = ["--fetch: not available in this version; fetch it yourself and give it with --collateral"]
-    if not needed:
-        lines = ["--fetch: not available in this version, and nothing is missing here: leave it out"]
-    raise InputError("\n".join([*lines, *needed]))

@@ -62,6 +62,11 @@ def rules(settings: Collateral) -> Rules:
     )
 
 
+def paces(settings: Collateral) -> dict[str, Pace]:
+    """By vendor: how fast it is asked, by whomever of us."""
+    return {"amd": Pace(timedelta(seconds=settings.amd_seconds), _AMD_BURST), "intel": INTEL_PACE}
+
+
 def engine(
     settings: Collateral,
     *,
@@ -86,7 +91,7 @@ def engine(
         anchors=anchors,
         vendors=asked,
         rules=rules(settings),
-        paces={"amd": Pace(timedelta(seconds=settings.amd_seconds), _AMD_BURST), "intel": INTEL_PACE},
+        paces=paces(settings),
         get=Dialler(ca_file=settings.ca_file).get if get is None else get,
         owner=owner,
     )

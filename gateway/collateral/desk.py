@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from gateway.collateral import names as spelling
 from gateway.collateral import slots
 from gateway.collateral.chores import NEVER, Task, TaskName
 from gateway.collateral.importing import Importer
 from gateway.collateral.schedule import OPERATOR
-from gateway.collateral.settings import needs_of
 from gateway.collateral.status import View
 from gateway.collateral.vendors import Vendor
 from gateway.collateral.wants import task_name
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import Slot
+from gateway.ports import HeldCollateral, Slot
 from verifiers.model import Need
 
 LONG_ENDED = timedelta(days=7)
@@ -29,11 +29,12 @@ LONG_ENDED = timedelta(days=7)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """importer: what is brought by hand; view: what is there; vendors: who can be asked, () when nobody
-    is."""
+    is; bundle_keys: thumbprints of exporters whose bundles are taken in."""
 
     importer: Importer
     view: View
     vendors: Sequence[Vendor]
+    bundle_keys: frozenset[str] = frozenset()
 
 
 def fetch_now(desk: Desk, names: Sequence[str], now: datetime, *, by: str) -> tuple[TaskName, ...]:
@@ -94,15 +95,19 @@ def remove(desk: Desk, slot: Slot, now: datetime, *, by: str) -> None:
     desk.view.store.remove(slot, now)
 
 
-def prune(desk: Desk, now: datetime, *, by: str) -> dict[str, int]:
-    """Empty slots whose object ended a week ago and that nothing keeps, and forget bytes that nothing refers
-    to."""
+def prunable(desk: Desk, now: datetime) -> tuple[HeldCollateral, ...]:
+    """What `prune` would take out of its slots: it ended a week ago, and nothing keeps it."""
     kept = {(need.kind, slots.answers(need)) for need in desk.view.rules.keep}
-    old = [
-        each.slot
+    return tuple(
+        each
         for each in desk.view.store.held()
         if each.ends + LONG_ENDED <= now and (each.slot.kind, each.slot.key) not in kept
-    ]
+    )
+
+
+def prune(desk: Desk, now: datetime, *, by: str) -> dict[str, int]:
+    """Empty the slots that `prunable` names, and forget bytes that nothing refers to."""
+    old = [each.slot for each in prunable(desk, now)]
     desk.importer.ledger.append("", "collateral.prune", {"slots": len(old), "by": by})
     emptied = sum(desk.view.store.remove(slot, now) for slot in old)
     return {"slots": emptied, "objects": desk.view.store.prune(now)}
@@ -112,13 +117,18 @@ def _needs(desk: Desk, names: Sequence[str]) -> tuple[Need, ...]:
     if not names:
         held = (slots.need_of(each.slot) for each in desk.view.store.shared())
         return tuple(dict.fromkeys((*(need for need in held if need is not None), *desk.view.rules.keep)))
+    return needs_named(names)
+
+
+def needs_named(names: Sequence[str]) -> tuple[Need, ...]:
+    """What names stand for. Raises GatewayError(REQUEST_MALFORMED) for one that nobody knows."""
     out: list[Need] = []
     for name in names:
-        found = needs_of(name)
+        found = spelling.parse(name)
         if found is None:
             raise GatewayError(
                 GatewayReason.REQUEST_MALFORMED,
-                "expected names like amd:Milan, amd:Genoa:vlek, intel:tdx or intel:tdx:00806F050000",
+                f"expected names like amd/milan/crl, intel/tdx/tcb-info/00806F050000; {spelling.near(name)}",
                 where="name",
                 expected="a name of collateral",
                 found=repr(name[:64]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from gateway.collateral import issuers, slots
 from gateway.collateral.ages import Ages
@@ -55,16 +56,23 @@ def import_file(
 
 
 def place(
-    importer: Importer, objects: Sequence[Vetted], *, by: str, now: datetime, channel: str | None = None
+    importer: Importer,
+    objects: Sequence[Vetted],
+    *,
+    by: str,
+    now: datetime,
+    channel: str | None = None,
+    note: Mapping[str, str] = MappingProxyType({}),
 ) -> Sequence[Placed]:
-    """Put vetted objects into their slots as an operator's. Raises as `import_file`."""
+    """Put vetted objects into their slots as an operator's. note: what else the ledger says of them. Raises
+    as `import_file`."""
     # An issuer's certificate that has ended helps nobody; a chain that still has it is as good without.
     objects = [each for each in objects if each.kind != "intel.issuer" or each.valid_at(now)]
     for each in objects:
         require_current(each, importer.ages, now)
     for each in objects:
         slot = slots.slot_of(each, channel or importer.channel, None)
-        body = {"kind": each.kind, "key": str(slot), "sha256": each.sha256, "by": by}
+        body = {"kind": each.kind, "key": str(slot), "sha256": each.sha256, "by": by, **note}
         importer.ledger.append("", "collateral.import", body)
     return importer.store.put(
         objects, channel=channel or importer.channel, source=slots.IMPORT, at=now, answers=None

@@ -23,10 +23,12 @@ def pool(store: CollateralStore, anchors: AnchorSet) -> tuple[bytes, ...]:
     """DER of what is held, what ships with the package and, where they count, the simulator's."""
     _, held = store.common()
     out = [each.raw for each in held if each.about.slot.kind == "intel.issuer"]
-    out += shipped()
-    if anchors is AnchorSet.VENDOR_AND_SIMULATED:
-        out += simulated()
-    return tuple(dict.fromkeys(out))
+    return tuple(dict.fromkeys((*out, *known(anchors))))
+
+
+def known(anchors: AnchorSet) -> tuple[bytes, ...]:
+    """DER of what is at hand without a store."""
+    return (*shipped(), *simulated()) if anchors is AnchorSet.VENDOR_AND_SIMULATED else shipped()
 
 
 @functools.cache

@@ -37,7 +37,8 @@ class Collateral:
     forecast. refresh_hours: how often vendors are asked whether there is something newer. keep: what to hold
     before anybody needs it ("amd:Milan", "amd:Genoa:vlek", "intel:tdx", "intel:tdx:00806F050000").
     maximum_age_days: our own limit by kind. amd_seconds: between two requests to KDS. strangers_per_hour:
-    machines never seen before that one client may have looked up.
+    machines never seen before that one client may have looked up. bundle_keys: RFC 7638 thumbprints of the
+    gateways whose bundles are taken in without being asked.
     """
 
     offline: bool | None = None
@@ -54,6 +55,7 @@ class Collateral:
     maximum_age_days: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     amd_seconds: int = 10
     strangers_per_hour: int = 60
+    bundle_keys: tuple[str, ...] = ()
 
     @property
     def urls(self) -> tuple[str, ...]:

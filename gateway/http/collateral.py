@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from gateway.collateral import desk, importing, status
+from gateway.collateral import bundle, desk, importing, packing, status
 from gateway.collateral.slots import CHANNELS, STANDARD
 from gateway.errors import GatewayError, GatewayReason
 from gateway.http.admin import require_wide, who
@@ -80,8 +81,51 @@ def fetch(site: Site, call: Call) -> Reply:
 
 
 def prune(site: Site, call: Call) -> Reply:
+    """?dry=true: what would be taken out of its slot, and nothing is done."""
     require_wide(call, "collateral")
+    if call.query.get("dry") == "true":
+        found = desk.prunable(site.desk, site.gateway.clock.now())
+        return json_reply({"would": [status.held_json(each) for each in found]})
     return json_reply({"pruned": desk.prune(site.desk, site.gateway.clock.now(), by=who(call))})
+
+
+def export(site: Site, call: Call) -> Reply:
+    """The signed head of a bundle, of what {"names": [...]} stands for or of everything; its members are
+    fetched by their digests."""
+    require_wide(call, "collateral")
+    names = _names(call.body)
+    head = packing.pack(
+        site.desk.view.store,
+        desk.needs_named(names) if names else None,
+        site.gateway.clock.now(),
+        ages=site.desk.view.rules.ages,
+        issuer=site.gateway.issuer,
+        keys=site.gateway.keys,
+    )
+    return Reply(status=200, body=head.raw, media_type=OCTETS)
+
+
+def import_bundle(site: Site, call: Call) -> Reply:
+    """The body is the head of a bundle, alone or with whole members from ?from= on. ?trust=: thumbprint of
+    the exporter's key, beside those that the configuration names."""
+    require_wide(call, "collateral")
+    head, rest = bundle.split(call.body)
+    trusted = {*site.desk.bundle_keys, call.query.get("trust", "")}
+    packing.require_trusted(head, trusted)
+    text = call.query.get("from", "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 7) or int(text) > len(head.members):
+        raise refuse("from", expected=f"0 to {len(head.members)}", found=repr(text[:40]))
+    now = site.gateway.clock.now()
+    made = packing.unpack(site.desk.importer, head, int(text), rest, by=who(call), now=now)
+    value: dict[str, Any] = {
+        "signer": head.signer,
+        "issuer": head.issuer,
+        "digest": head.digest,
+        "objects": made,
+    }
+    if not rest:
+        value["lacking"] = packing.lacking(site.desk.view.store, head)
+    return json_reply(value)
 
 
 def _names(body: bytes) -> list[str]:

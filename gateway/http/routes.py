@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.collateral import bundle
 from gateway.http import admin, collateral, forecast, handlers
 from gateway.http.message import JSON, OCTETS, YAML, Handler, Role
 
@@ -100,10 +101,16 @@ ROUTES: tuple[Route, ...] = (
            "Empty the slot that ?key=, ?channel=, ?variant= and ?simulated= name."),
     _admin("POST", "/v1/admin/collateral/fetch", collateral.fetch,
            "Let vendors be asked at once: {\"names\": [...]}, or for all that is held.",
-           body=4 * KIB, accepts=(JSON,), empty=True),
+           body=64 * KIB, accepts=(JSON,), empty=True),
     _admin("POST", "/v1/admin/collateral/prune", collateral.prune,
-           "Forget what ended long ago, and bytes that nothing refers to.",
+           "Forget what ended long ago, and bytes that nothing refers to; ?dry=true only says what.",
            body=KIB, accepts=(JSON,), empty=True),
+    _admin("POST", "/v1/admin/collateral/export", collateral.export,
+           "The signed head of a bundle: {\"names\": [...]}, or all that is held.",
+           body=64 * KIB, accepts=(JSON,), empty=True),
+    _admin("POST", "/v1/admin/collateral/bundle", collateral.import_bundle,
+           "A bundle's head, alone (what is lacking?) or with members from ?from= on; ?trust= names its key.",
+           body=bundle.MAX_HEAD + bundle.MAX_PIECE, accepts=(OCTETS,)),
     _admin("GET", "/v1/admin/administrators", admin.list_administrators, "Who may administrate."),
     _admin("POST", "/v1/admin/administrators", admin.add_administrator,
            "A new administrator, whose credential is shown this once."),

@@ -196,14 +196,8 @@ def test_nothing_opens_a_socket(folder: Path, policy: Path, monkeypatch: pytest.
     ran = verify(folder / "report.bin", "--collateral", folder, "--development", "--policy", policy)
     assert ran.code == 0
     assert verify(folder / "report.bin").code == 3
-    assert verify(folder / "report.bin", "--fetch").code == 2
-
-
-def test_fetch_says_what_it_would_get_and_where(folder: Path) -> None:
-    ran = verify(folder / "report.bin", "--fetch", "--json")
-    assert (ran.code, ran.json["verdict"]) == (2, "malformed")
-    assert "https://kdsintf.amd.com/vcek/v1/Milan/" in ran.err
-    assert "https://kdsintf.amd.com/vcek/v1/Milan/crl" in ran.err
+    with_all = ("--collateral", folder, "--development", "--fetch")
+    assert verify(folder / "report.bin", *with_all).code == 0, "nothing is missing, so nothing is asked"
 
 
 # --- what people read ------------------------------------------------------------------------------

@@ -21,8 +21,8 @@ DATA = bytes(range(64))
 HOST_DATA = bytes(range(100, 132))
 KEYS = {
     "verdict", "reason", "evidence", "authentic", "signature_valid", "chain_valid", "tcb", "claims", "checks",
-    "unchecked", "at", "provenance", "simulated", "missing", "carrier", "expires", "used", "policy",
-    "ignored",
+    "unchecked", "at", "provenance", "simulated", "missing", "fetched", "carrier", "expires", "used",
+    "policy", "ignored",
 }  # fmt: skip
 """Keys of --json: those that are published, and a few more."""
 
