@@ -117,6 +117,7 @@ def test_another_verifier_is_said(site: Site, tmp_path: Path) -> None:
     ("options", "said"),
     [
         (("evidence.bin",), "expected none of EVIDENCE"),
+        (("--event-log", "x"), "expected none of EVIDENCE"),
         (("--policy", "x"), "expected none of EVIDENCE"),
         (("--development",), "expected none of EVIDENCE"),
         (("--at", "yesterday"), "--at: expected a time"),
