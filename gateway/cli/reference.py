@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gateway.cli import reference_files
 from gateway.cli.errors import InputError
 from gateway.cli.policy import apply_files, check_files, show_active, show_found
 from gateway.cli.remote import admin_options, json_option
@@ -50,3 +51,7 @@ def list_(as_json: bool, client: Client) -> None:
     """Active reference sets."""
     rows = client.get("/v1/admin/policies")["documents"]
     show_active([row for row in rows if row["kind"] == "reference"], as_json)
+
+
+reference.add_command(reference_files.import_)
+reference.add_command(reference_files.export)
