@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from gateway import bundles, policybook
-from gateway.cli import files
+from gateway.cli import files, policy_trustee
 from gateway.cli.errors import InputError, reading
 from gateway.cli.remote import admin_options, json_option, show, table
 from gateway.client import Client
@@ -134,3 +134,6 @@ def claims(word: str, as_json: bool) -> None:
     rows = [(spec.name, spec.type.value, spec.provenance.value, spec.doc) for spec in found]
     head = ("CLAIM", "TYPE", "WHOSE WORD", "WHAT IT IS")
     show(value, as_json, lambda: table(head, rows, f"no claim matches {word!r}"))
+
+
+policy.add_command(policy_trustee.import_)

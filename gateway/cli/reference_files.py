@@ -14,7 +14,7 @@ from gateway.adapters import SystemClock
 from gateway.cli import options, signers
 from gateway.cli.errors import InputError, one_line, reading
 from gateway.cli.remote import read_input
-from policies import drafts, tables
+from policies import drafts, tables, trustee_values
 from policies.corim import reading as corim
 from policies.corim import writing
 from policies.drafts import About
@@ -24,6 +24,7 @@ from verifiers.claims import BY_NAME
 from verifiers.crypto import cose
 
 _FORMATS = ("corim", "csv", "json")
+_MAX_FILES = 256
 
 
 def _about_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -41,7 +42,8 @@ def _about_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command(name="import", short_help="Write a set from a CoRIM, CSV or JSON.")
-@click.argument("file")
+@click.argument("file", required=False)
+@click.option("--trustee", help="Trustee's reference values: a JSON file, or a folder of them.")
 @click.option("--format", "kind", type=click.Choice(_FORMATS), help="Else the file's ending says it.")
 @click.option("--signer", "signer_files", multiple=True, help="PEM key or certificate whose CoRIM counts.")
 @click.option("--unsigned", is_flag=True, help="Take a CoRIM that nobody signed; the set says so.")
@@ -49,7 +51,8 @@ def _about_options(function: Callable[..., None]) -> Callable[..., None]:
 @_about_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Else standard output.")
 def import_(
-    file: str,
+    file: str | None,
+    trustee: str | None,
     kind: str | None,
     signer_files: tuple[str, ...],
     unsigned: bool,
@@ -62,13 +65,18 @@ def import_(
     out: Path | None,
 ) -> None:
     """Write a reference set from FILE: a signed CoRIM (--signer KEY.pem), CSV whose header has claim names,
-    or JSON. What has no exact counterpart is left out and listed; nothing is guessed."""
+    or JSON; or --trustee. What has no exact counterpart is left out and listed; nothing is guessed."""
+    given = _Given(name, owner, version, starts, until)
+    if (file is None) == (trustee is None):
+        raise InputError("give FILE, or --trustee FILE or folder")
+    if trustee is not None or file is None:
+        finish(*_trustee(trustee or "", given), out)
+        return
     kind = kind or _format_of(file)
     if kind != "corim" and (signer_files or unsigned or conditions):
         raise InputError(f"--signer, --unsigned and --conditions are for a CoRIM; {file} is {kind}")
     if kind == "corim" and bool(signer_files) == unsigned:
         raise InputError("a CoRIM needs --signer KEY.pem, whose signature counts, or --unsigned")
-    given = _Given(name, owner, version, starts, until)
     comments: list[str] = []
     with reading(file):
         if kind == "corim":
@@ -149,6 +157,28 @@ def _table(raw: bytes, file: str, kind: str, given: _Given) -> ReferenceSet:
     about = given.about(None, None, None, None, ())
     made = tables.from_csv if kind == "csv" else tables.from_json
     return made(raw, file, about, BY_NAME)
+
+
+def _trustee(path: str, given: _Given) -> tuple[ReferenceSet, list[str]]:
+    with reading(path):
+        found = trustee_values.read(trustee_files(path))
+        rows, lost, ends = trustee_values.rows(found)
+        if not rows:
+            raise InputError(
+                "\n".join(f"{path}: {one_line(item)}" for item in [*lost, "nothing maps to an entry"])
+            )
+        said = (("imported_from", "Trustee reference values (RVPS), which nobody signed"),)
+        about = given.about(None, None, None, ends, said)
+        made = drafts.build(about, rows, drafts.source_of(b"", path), BY_NAME)
+    return made, [f"not taken over: {item}" for item in lost]
+
+
+def trustee_files(path: str) -> list[tuple[str, bytes]]:
+    """A JSON file, or the *.json of a folder. Raises InputError."""
+    names = sorted(map(str, Path(path).glob("*.json"))) if Path(path).is_dir() else [path]
+    if not names or len(names) > _MAX_FILES:
+        raise InputError(f"{path}: expected 1 to {_MAX_FILES} files *.json, found {len(names)}")
+    return [(name, read_input(name, trustee_values.MAX_BYTES)) for name in names]
 
 
 def _corim(
