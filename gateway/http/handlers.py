@@ -10,7 +10,7 @@ from gateway.administration import Office
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.http.message import TEXT, Call, Reply, json_reply
-from gateway.http.metrics import Metrics
+from gateway.http.metrics import Gauge, Metrics
 from gateway.pipeline import Gateway
 from gateway.ports import DEFAULT_TENANT, AdministratorStore, LedgerUnavailable
 from gateway.secrets import Vault
@@ -113,7 +113,27 @@ def readyz(site: Site, call: Call) -> Reply:
 
 def metrics(site: Site, call: Call) -> Reply:
     gauges = {"sealgate_development_mode": float(site.gateway.development)}
-    return Reply(status=200, body=site.metrics.text(gauges).encode(), media_type=f"{TEXT}; version=0.0.4")
+    return Reply(
+        status=200,
+        body=site.metrics.text(gauges, _expiries(site)).encode(),
+        media_type=f"{TEXT}; version=0.0.4",
+    )
+
+
+def _expiries(site: Site) -> list[Gauge]:
+    """How long the active reference sets still hold; below zero once they ended. None when the store is away:
+    the rest of the scrape says so."""
+    try:
+        found = site.office.endings.first(site.office.documents, site.office.sources)
+    except GatewayError:
+        return []
+    now = site.office.clock.now()
+    series = [
+        ((("tenant", each.tenant), ("set", each.name)), (each.valid_until - now).total_seconds())
+        for each in found
+    ]
+    help_text = "Seconds until a reference set ends, for those that end first."
+    return [Gauge("sealgate_reference_expires_seconds", help_text, series)] if series else []
 
 
 # --- shared --------------------------------------------------------------------------------------------

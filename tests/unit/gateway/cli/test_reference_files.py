@@ -10,8 +10,10 @@ from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway import policybook
+from policies.corim import writing
 from policies.model import ReferenceSet
 from tests.unit.gateway.cli.world import Ran, run
+from verifiers.claims import BY_NAME
 
 KEY = ec.derive_private_key(7, ec.SECP256R1())
 ENDS = (datetime.now(UTC) + timedelta(days=90)).strftime("%Y-%m-%dT00:00:00Z")
@@ -84,6 +86,19 @@ def test_a_corim_needs_a_signer_or_the_word_unsigned(here: Path) -> None:
     assert run("reference", "import", out, "--unsigned", "--owner", "x@y.z").code == 2  # it is signed
 
 
+def test_an_unsigned_corim_is_marked(here: Path) -> None:
+    (document,) = policybook.read(SET.encode(), "set.yaml")
+    assert isinstance(document, ReferenceSet)
+    (here / "bare.corim").write_bytes(writing.payload(document, BY_NAME)[0])
+    refused = run(
+        "reference", "import", here / "bare.corim", "--signer", here / "pub.pem", "--owner", "x@y.z"
+    )
+    assert refused.code == 2 and refused.out == ""
+    made = found(run("reference", "import", here / "bare.corim", "--unsigned", "--owner", "x@y.z"))
+    assert dict(made.provenance)["signer"].startswith("nobody: unsigned")
+    assert "signer_key" not in dict(made.provenance)
+
+
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_tables_there_and_back(here: Path, kind: str) -> None:
     out = here / f"set.{kind}"
@@ -100,3 +115,11 @@ def test_what_is_missing_is_asked_for(here: Path) -> None:
     (here / "x.csv").write_text("id,snp.measurement\na,abcd\n")
     ran = run("reference", "import", here / "x.csv", *ABOUT)
     assert ran.code == 2 and "x.csv:2:3" in ran.err
+
+
+def test_a_check_warns_of_sets_that_end_soon(here: Path) -> None:
+    soon = (datetime.now(UTC) + timedelta(days=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert run("reference", "check", here / "set.yaml").err == ""
+    (here / "set.yaml").write_text(SET.replace(ENDS, soon))
+    ran = run("reference", "check", here / "set.yaml")
+    assert ran.code == 0 and "guests@4 ends in 4 days" in ran.err
