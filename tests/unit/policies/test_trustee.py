@@ -188,6 +188,20 @@ def test_every_other_line_is_reported_with_its_place(line: str, why: str) -> Non
     assert found.rules == {TeeKind.SEV_SNP: []}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'input.tdx.quote.body.mr_td in query_reference_value("rtmr_1")',
+        'input.tdx.quote.body.rtmr_3 in query_reference_value("rtmr_3")',
+        'input.tdx.tcb_status == "OutOfDate"',
+        "input.tdx.td_attributes.debug == true",
+    ],
+)
+def test_every_other_line_about_tdx_is_reported(line: str) -> None:
+    found = shape(f"hardware := 2 if {{\n\tinput.tdx\n\t{line}\n}}\n")
+    assert [text for _, text, _ in found.unmapped] == [line] and found.rules == {TeeKind.TDX: []}
+
+
 def test_values_that_are_not_given_are_not_guessed() -> None:
     found = shape(SNP, TDX, values={})
     assert [why.split(",")[0] for _, _, why in found.unmapped] == [
