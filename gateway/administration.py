@@ -8,9 +8,11 @@ from typing import Any
 
 from gateway import bundles, policybook
 from gateway.errors import GatewayError, GatewayReason
+from gateway.expiry import Endings, ending
 from gateway.policybook import BASELINE, RELEASE, Sources
 from gateway.ports import Clock, DocumentStore, Ledger, NewEntry, StoredDocument
 from gateway.record import rfc3339
+from policies import expiry
 from policies.errors import Place, PolicyErrors, Problems
 from policies.model import Baseline, Document, ReleasePolicy
 
@@ -26,6 +28,7 @@ class Office:
     ledger: Ledger
     clock: Clock
     sources: Sources = field(default_factory=Sources)
+    endings: Endings = field(default_factory=Endings)
 
 
 def apply(
@@ -105,7 +108,16 @@ def activate_shipped(office: Office, *, by: str) -> int:
 
 
 def active_documents(office: Office, tenant: str) -> list[dict[str, Any]]:
-    return [_shown(row) for row in office.documents.active(tenant)[1]]
+    return [_listed(office, row) for row in office.documents.active(tenant)[1]]
+
+
+def _listed(office: Office, row: StoredDocument) -> dict[str, Any]:
+    """As `_shown`; of a reference set also until when it holds, and a warning when that is near or past."""
+    out, when = _shown(row), ending(row, office.sources)
+    if when is not None:
+        out["valid_until"] = rfc3339(when.valid_until)
+        out["warning"] = expiry.warning(when.valid_from, when.valid_until, office.clock.now())
+    return out
 
 
 def _seen(office: Office, tenant: str, *, everything: bool) -> tuple[int, Sequence[StoredDocument]]:

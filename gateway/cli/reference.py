@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gateway.cli import expiry, reference_files
 from gateway.cli.errors import InputError
 from gateway.cli.foundry import id_key, init_data
 from gateway.cli.measure import measure
@@ -36,7 +37,9 @@ def _require_sets(paths: tuple[str, ...]) -> None:
 def check(paths: tuple[str, ...], as_json: bool) -> None:
     """Read reference sets, here."""
     _require_sets(paths)
-    show_found(check_files(paths), as_json)
+    found = check_files(paths)
+    show_found(found, as_json)
+    expiry.warn_of_files(found)
 
 
 @reference.command()
@@ -55,4 +58,10 @@ def apply(paths: tuple[str, ...], as_json: bool, client: Client) -> None:
 def list_(as_json: bool, client: Client) -> None:
     """Active reference sets."""
     rows = client.get("/v1/admin/policies")["documents"]
-    show_active([row for row in rows if row["kind"] == "reference"], as_json)
+    sets = [row for row in rows if row["kind"] == "reference"]
+    show_active(sets, as_json)
+    expiry.warn_of_rows(sets)
+
+
+reference.add_command(reference_files.import_)
+reference.add_command(reference_files.export)

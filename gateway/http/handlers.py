@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from gateway.errors import GatewayError
 from gateway.forecast import gauges as forecast_gauges
 from gateway.forecast.fleet import Forecaster
 from gateway.http.message import TEXT, Call, Reply, json_reply
-from gateway.http.metrics import Metrics
+from gateway.http.metrics import Gauge, Metrics
 from gateway.pipeline import Gateway
 from gateway.ports import DEFAULT_TENANT, AdministratorStore, Gauges, LedgerUnavailable
 from gateway.replay.archive import Archive
@@ -122,9 +123,30 @@ def readyz(site: Site, call: Call) -> Reply:
 
 def metrics(site: Site, call: Call) -> Reply:
     gauges = {"sealgate_development_mode": float(site.gateway.development)}
-    text = site.metrics.text(gauges) + collateral_metrics.text(site.desk.view, site.gateway.clock.now())
+    text = site.metrics.text(gauges, _expiries(site))
+    text += collateral_metrics.text(site.desk.view, site.gateway.clock.now())
     text += forecast_gauges.text(site.gauges)
     return Reply(status=200, body=text.encode(), media_type=f"{TEXT}; version=0.0.4")
+
+
+def _expiries(site: Site) -> list[Gauge]:
+    """How long the active reference sets still hold; below zero once they ended. None when the store is away:
+    the rest of the scrape says so. Whoever scrapes needs no credential, so tenants and sets are not named."""
+    try:
+        found = site.office.endings.first(site.office.documents, site.office.sources)
+    except GatewayError:
+        return []
+    now = site.office.clock.now()
+    series = [
+        ((("set", _series(each.tenant, each.name)),), (each.valid_until - now).total_seconds())
+        for each in found
+    ]
+    help_text = "Seconds until a reference set ends, for those that end first."
+    return [Gauge("sealgate_reference_expires_seconds", help_text, series)] if series else []
+
+
+def _series(tenant: str, name: str) -> str:
+    return hashlib.sha256(f"{tenant}/{name}".encode()).hexdigest()[:12]
 
 
 # --- shared --------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 MAX_SERIES = 512
 OVERFLOW = "other"
@@ -17,6 +18,15 @@ _HELP = {
     "sealgate_decisions_total": "Attestations and releases decided, by outcome and reason.",
     "sealgate_ignored_requests_total": "Requests without a challenge of ours: in no ledger.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """One gauge with labels. series: (labels, value)."""
+
+    name: str
+    help: str
+    series: Sequence[tuple[tuple[tuple[str, str], ...], float]]
 
 
 class Metrics:
@@ -36,8 +46,9 @@ class Metrics:
                 key = tuple((label, OVERFLOW) for label, _ in key)
             series[key] = series.get(key, 0) + 1
 
-    def text(self, gauges: Mapping[str, float]) -> str:
-        """The exposition. gauges: name to value, for what is measured at this moment."""
+    def text(self, gauges: Mapping[str, float], labelled: Iterable[Gauge] = ()) -> str:
+        """The exposition. gauges: name to value, for what is measured at this moment. labelled: those that
+        have labels, a bounded number of them."""
         worker = ("worker", str(os.getpid()))
         lines = []
         with self._lock:
@@ -47,6 +58,9 @@ class Metrics:
             lines += [f"{name}{_labels((*key, worker))} {value}" for key, value in sorted(series.items())]
         for name, number in sorted(gauges.items()):
             lines += [f"# TYPE {name} gauge", f"{name}{_labels((worker,))} {number:g}"]
+        for gauge in labelled:
+            lines += [f"# HELP {gauge.name} {gauge.help}", f"# TYPE {gauge.name} gauge"]
+            lines += [f"{gauge.name}{_labels((*key, worker))} {number:.0f}" for key, number in gauge.series]
         return "\n".join(lines) + "\n"
 
 

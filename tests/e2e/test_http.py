@@ -663,6 +663,9 @@ def test_probes_discovery_and_metrics(server: Server) -> None:
     connection.close()
     assert b"sealgate_http_requests_total{" in text
     assert b"sealgate_development_mode{" in text
+    assert b"sealgate_reference_expires_seconds{" in text
+    listed = server.admin.get("/v1/admin/policies")["documents"]
+    assert all(("valid_until" in row) == (row["kind"] == "reference") for row in listed)
 
 
 def test_a_refusal_is_an_exception_with_a_reason(server: Server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gateway.cli import policy_trustee
 from gateway.cli.policy import (
     authoring,
     backtesting,
@@ -21,7 +22,7 @@ def policy() -> None:
     """Say what is acceptable: baselines, reference values, release policies.
 
     \b
-    Write:     init, claims, schema, fmt
+    Write:     init, import, claims, schema, fmt
     Examine:   check, test, explain, diff, prove, backtest
     Activate:  apply, list, retire
     """
@@ -41,6 +42,7 @@ for command in (
     documents.apply,
     documents.list_,
     documents.retire,
+    policy_trustee.import_,
 ):
     policy.add_command(command)
 

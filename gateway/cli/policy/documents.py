@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import click
 
 from gateway import bundles, policybook
-from gateway.cli import files
+from gateway.cli import expiry, files
 from gateway.cli.errors import InputError, reading
 from gateway.cli.remote import admin_options, json_option, show, table
 from gateway.client import Client
@@ -125,7 +125,9 @@ def apply(paths: tuple[str, ...], as_json: bool, client: Client) -> None:
 @admin_options
 def list_(as_json: bool, client: Client) -> None:
     """Active documents."""
-    show_active(client.get("/v1/admin/policies")["documents"], as_json)
+    rows = client.get("/v1/admin/policies")["documents"]
+    show_active(rows, as_json)
+    expiry.warn_of_rows(rows)
 
 
 @click.command(short_help="Let a document count no more.")
