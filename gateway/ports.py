@@ -243,6 +243,10 @@ class LedgerUnavailable(Exception):
     """The entry is not durable. Nothing may be released on the strength of it."""
 
 
+class PolicyChanged(Exception):
+    """Documents changed since the decision was made: nothing was written; it must be made anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewEntry:
     """An entry that is about to be written; its place in the ledger is not known yet."""
@@ -263,11 +267,21 @@ class Journal(Protocol):
     """
 
     def commit(
-        self, entries: Sequence[NewEntry], appraisal: StoredAppraisal | None = None
+        self,
+        entries: Sequence[NewEntry],
+        appraisal: StoredAppraisal | None = None,
+        *,
+        epoch: int | None = None,
     ) -> Sequence[LedgerReceipt]:
-        """One receipt for each entry, in order. Raises LedgerUnavailable when it could not be made durable;
-        GatewayError(STORE_CONFLICT) when the appraisal's jti exists, in whatever tenant; ValueError for what
-        an entry cannot hold. After each of them nothing was acknowledged."""
+        """One receipt for each entry, in order.
+
+        epoch: of the documents under which it was decided what is written here. It is compared inside the
+        step itself, so what is written was decided under what was active at that moment; PolicyChanged, and
+        certainly nothing written, when it was not. None: for what rests on no document.
+
+        Raises LedgerUnavailable when it could not be made durable; GatewayError(STORE_CONFLICT) when the
+        appraisal's jti exists, in whatever tenant; ValueError for what an entry cannot hold. After each of
+        them nothing was acknowledged."""
         ...
 
 

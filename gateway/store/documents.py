@@ -12,7 +12,8 @@ from gateway.store.counters import COUNTER, increment, read_counter
 from gateway.store.database import Database
 from gateway.store.ledger import SqliteLedger, drafts_of
 
-_EPOCH = "document-epoch"
+EPOCH = "document-epoch"
+"""Counter: grows with everything that decides about what counts."""
 _EVERYTHING = """
     SELECT d.tenant, d.kind, d.name, d.version, d.digest, d.source, d.activated
     FROM active_document AS a JOIN document AS d USING (tenant, kind, name, version)
@@ -48,19 +49,19 @@ class SqliteDocuments:
                 )
                 for row in rows
             )
-            return read_counter(connection, _EPOCH) or 0, documents
+            return read_counter(connection, EPOCH) or 0, documents
 
         return self._database.read(read)
 
     def tenants(self) -> tuple[int, frozenset[str]]:
         def read(connection: Connection) -> tuple[int, frozenset[str]]:
             found = frozenset(row[0] for row in connection.execute(_TENANTS))
-            return read_counter(connection, _EPOCH) or 0, found
+            return read_counter(connection, EPOCH) or 0, found
 
         return self._database.read(read)
 
     def epoch(self) -> int:
-        rows = self._database.query(COUNTER, (_EPOCH,))
+        rows = self._database.query(COUNTER, (EPOCH,))
         return int(rows[0][0]) if rows else 0
 
     def change(
@@ -78,14 +79,14 @@ class SqliteDocuments:
         drafts = drafts_of(entries)
 
         def write(connection: Connection) -> bool:
-            if (read_counter(connection, _EPOCH) or 0) != epoch:
+            if (read_counter(connection, EPOCH) or 0) != epoch:
                 return False
             for name in retire:
                 _retire(connection, name)
             for document in activate:
                 _activate(connection, document)
             self._ledger.add(connection, drafts)
-            increment(connection, _EPOCH)
+            increment(connection, EPOCH)
             return True
 
         return self._database.write(write)
