@@ -10,6 +10,7 @@ from gateway import admins
 from gateway.adapters import OsRandom, SystemClock
 from gateway.administration import Office, activate_shipped
 from gateway.appraiser import Appraiser
+from gateway.approving import Desk
 from gateway.attempts import Recorder
 from gateway.caches import LruChains
 from gateway.collateral import StoredCollateralSource
@@ -155,4 +156,7 @@ def _kind(config: Config) -> StoreKind:
 
 
 def _office(store: Store, clock: SystemClock) -> Office:
-    return Office(documents=store.documents, collateral=store.collateral, ledger=store.ledger, clock=clock)
+    desk = Desk(store=store.approvals, store_id=store.store_id, development=store.development, clock=clock)
+    return Office(
+        documents=store.documents, collateral=store.collateral, ledger=store.ledger, clock=clock, desk=desk
+    )

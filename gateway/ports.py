@@ -123,22 +123,89 @@ class DocumentStore(Protocol):
 
     def epoch(self) -> int: ...
 
+    def versions(self, tenant: str, name: str) -> Sequence[StoredDocument]:
+        """Everything of that name that ever counted for this tenant, baselines included, oldest first."""
+        ...
+
     def change(
         self,
         epoch: int,
         entries: Sequence[NewEntry],
         *,
         activate: Sequence[StoredDocument] = (),
+        restore: Sequence[StoredDocument] = (),
         retire: Sequence[tuple[str, str, str]] = (),
+        changes: Sequence[StoredChange] = (),
     ) -> bool:
-        """Activate documents, each in place of the active one of the same (tenant, kind, name), retire
-        others by that triple, and enter it all into the ledger: one durable step, of which others see all or
-        nothing. The epoch grows.
+        """Activate documents, each in place of the active one of the same (tenant, kind, name), restore
+        others that were active before, retire others by that triple, and enter it all into the ledger and
+        into the tenants' sequences of changes: one durable step, of which others see all or nothing. The
+        epoch grows.
 
         False, and no change, when the epoch is not `epoch` any more: what was judged is not what is active.
         Raises GatewayError(STORE_CONFLICT), and no change, for a version that is not higher than every one of
-        that name ever activated, and for the retirement of what is not active.
+        that name ever activated, for the restoring of what never was, for the retirement of what is not
+        active, and for a change that is not the next one of its tenant.
         """
+        ...
+
+
+# --- approval of changes -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredChange:
+    """One change of what counts. sequence: from 1, without gaps, for each tenant; "" is the whole gateway's.
+    action: "activate", "rollback" or "retire". record: documents, who, under which approvals."""
+
+    tenant: str
+    sequence: int
+    action: str
+    made: datetime
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredApprovalKey:
+    """Whose signature approves changes of one tenant. jwk: the public key, JSON. administrator: id of whom it
+    belongs to; "" is nobody in particular. revoked: None while it counts."""
+
+    tenant: str
+    thumbprint: str
+    jwk: str
+    administrator: str
+    created: datetime
+    revoked: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalState:
+    """What approvals are judged by. needed: None when nobody has said. last: sequence of the last change."""
+
+    keys: Sequence[StoredApprovalKey]
+    needed: int | None
+    last: int
+
+
+class ApprovalStore(Protocol):
+    """Every change here raises the epoch of the documents: `DocumentStore.change` fails when who must approve
+    was changed since it was judged."""
+
+    def state(self, tenant: str) -> ApprovalState: ...
+
+    def add_key(self, key: StoredApprovalKey, entry: NewEntry) -> bool:
+        """Keep a key and enter it into the ledger, in one durable step. False, and neither, when the tenant
+        has or had that key."""
+        ...
+
+    def revoke_key(self, tenant: str, thumbprint: str, at: datetime, entry: NewEntry) -> bool:
+        """False, and no change, when the tenant has no such key that still counts."""
+        ...
+
+    def set_needed(self, tenant: str, needed: int, entry: NewEntry) -> None: ...
+
+    def history(self, tenant: str, limit: int) -> Sequence[StoredChange]:
+        """Newest first."""
         ...
 
 

@@ -10,6 +10,7 @@ import click
 
 from gateway import app, files
 from gateway.admins import Credential
+from gateway.cli import admin_approvals
 from gateway.cli.errors import InputError
 from gateway.cli.remote import admin_options, json_option, show, table
 from gateway.client import Client, Refused
@@ -22,6 +23,10 @@ _MARKS = {"passed": "✓", "failed": "✗", "unknown": "?", "waived": "~", "not_
 @click.group()
 def admin() -> None:
     """Look after a gateway."""
+
+
+admin.add_command(admin_approvals.key)
+admin.add_command(admin_approvals.tenant)
 
 
 @admin.command()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from gateway import bundles, policybook
-from gateway.cli import files
+from gateway.cli import files, policy_lifecycle
 from gateway.cli.errors import InputError, reading
 from gateway.cli.remote import admin_options, json_option, show, table
 from gateway.client import Client
@@ -82,33 +82,12 @@ def check(paths: tuple[str, ...], as_json: bool) -> None:
     show_found(check_files(paths), as_json)
 
 
-@policy.command()
-@click.argument("paths", nargs=-1, required=True)
-@json_option
-@admin_options
-def apply(paths: tuple[str, ...], as_json: bool, client: Client) -> None:
-    """Activate documents, file by file, those first that others use. A file that does not compile with what
-    is active changes nothing."""
-    show_active(apply_files(client, paths), as_json)
-
-
 @policy.command(name="list")
 @json_option
 @admin_options
 def list_(as_json: bool, client: Client) -> None:
     """Active documents."""
     show_active(client.get("/v1/admin/policies")["documents"], as_json)
-
-
-@policy.command()
-@click.argument("kind", type=click.Choice(["baseline", "reference", "release"]))
-@click.argument("name")
-@json_option
-@admin_options
-def retire(kind: str, name: str, as_json: bool, client: Client) -> None:
-    """Let a document count no more, if what stays still compiles."""
-    gone = client.ask("DELETE", f"/v1/admin/policies/{kind}/{name}")
-    show(gone, as_json, lambda: f"retired {kind} {name}")
 
 
 @policy.command()
@@ -134,3 +113,7 @@ def claims(word: str, as_json: bool) -> None:
     rows = [(spec.name, spec.type.value, spec.provenance.value, spec.doc) for spec in found]
     head = ("CLAIM", "TYPE", "WHOSE WORD", "WHAT IT IS")
     show(value, as_json, lambda: table(head, rows, f"no claim matches {word!r}"))
+
+
+for _command in policy_lifecycle.COMMANDS:
+    policy.add_command(_command)

@@ -22,7 +22,7 @@ def put_secret(site: Site, call: Call) -> Reply:
     """The body is the secret, byte for byte. ?expect=present makes it a rotation."""
     path = secret_path(call.params["path"], "path")
     store = secrets.rotate if call.query.get("expect") == "present" else secrets.put
-    version = store(site.vault, call.tenant, path, call.body, by=_who(call))
+    version = store(site.vault, call.tenant, path, call.body, by=who_calls(call))
     return json_reply({"path": path, "version": version}, 201 if version == 1 else 200)
 
 
@@ -41,7 +41,7 @@ def show_secret(site: Site, call: Call) -> Reply:
 
 def remove_secret(site: Site, call: Call) -> Reply:
     path = secret_path(call.params["path"], "path")
-    secrets.remove(site.vault, call.tenant, path, by=_who(call))
+    secrets.remove(site.vault, call.tenant, path, by=who_calls(call))
     return json_reply({"path": path, "removed": True})
 
 
@@ -50,10 +50,10 @@ def apply_policies(site: Site, call: Call) -> Reply:
     name = call.query.get("name", "body")[:200]
     try:
         made = administration.apply(
-            site.office, call.tenant, call.body, name, by=_who(call), baselines=call.wide
+            site.office, call.tenant, call.body, name, by=who_calls(call), baselines=call.wide
         )
     except PolicyError as error:
-        return _policy_errors(error)
+        return policy_errors(error)
     return json_reply({"activated": made})
 
 
@@ -62,22 +62,24 @@ def list_policies(site: Site, call: Call) -> Reply:
 
 
 def retire_policy(site: Site, call: Call) -> Reply:
+    """?signatures=, joined by commas: a baseline may need them."""
     kind, name = call.params["kind"], call.params["name"]
     if kind not in _KINDS:
         raise refuse("kind", expected=" or ".join(_KINDS), found=repr(kind[:40]))
     if kind == "baseline":
-        _require_wide(call, "baselines")
+        require_wide(call, "baselines")
+    signatures = [text for text in call.query.get("signatures", "").split(",") if text]
     try:
-        administration.retire(site.office, call.tenant, kind, name, by=_who(call))
+        administration.retire(site.office, call.tenant, kind, name, by=who_calls(call), signatures=signatures)
     except PolicyError as error:
-        return _policy_errors(error)
+        return policy_errors(error)
     return json_reply({"kind": kind, "name": name, "retired": True})
 
 
 def import_collateral(site: Site, call: Call) -> Reply:
-    _require_wide(call, "collateral")
+    require_wide(call, "collateral")
     name = call.query.get("name", "body")[:200]
-    made = administration.import_collateral(site.office, call.body, name, by=_who(call))
+    made = administration.import_collateral(site.office, call.body, name, by=who_calls(call))
     return json_reply({"imported": made})
 
 
@@ -95,13 +97,13 @@ def add_administrator(site: Site, call: Call) -> Reply:
     """Of the path's tenant; ?scope=gateway: of the whole gateway. The token is in this reply, once."""
     wide = call.query.get("scope") == "gateway"
     if wide:
-        _require_wide(call, "its administrators")
+        require_wide(call, "its administrators")
     made = admins.create(
         "" if wide else call.tenant,
         store=site.administrators,
         clock=site.gateway.clock,
         random=site.gateway.random,
-        by=_who(call),
+        by=who_calls(call),
     )
     return json_reply({"id": made.id, "tenant": "" if wide else call.tenant, "token": made.token}, 201)
 
@@ -110,7 +112,7 @@ def revoke_administrator(site: Site, call: Call) -> Reply:
     """To an administrator of a tenant those of others are not there."""
     name = call.params["id"]
     done = admins.revoke(
-        name, store=site.administrators, clock=site.gateway.clock, by=_who(call), within=_within(call)
+        name, store=site.administrators, clock=site.gateway.clock, by=who_calls(call), within=_within(call)
     )
     if not done:
         raise _absent("administrator that still counts", name)
@@ -133,7 +135,7 @@ def attempt(site: Site, call: Call) -> Reply:
 def ledger(site: Site, call: Call) -> Reply:
     """The tenant's last entries, oldest first. ?scope=gateway: what concerns no tenant."""
     if call.query.get("scope") == "gateway":
-        _require_wide(call, "the gateway's own ledger entries")
+        require_wide(call, "the gateway's own ledger entries")
     scope = "" if call.query.get("scope") == "gateway" else call.tenant
     entries = site.office.ledger.tail(scope, limit_of(call, 50, 1000))
     return json_reply({"entries": list(entries)})
@@ -164,13 +166,15 @@ def _within(call: Call) -> str:
     return "" if call.wide else call.tenant
 
 
-def _who(call: Call) -> str:
+def who_calls(call: Call) -> str:
+    """Id of the administrator."""
     if call.who is None:
         raise AssertionError("an administrative route was reached by nobody")
     return call.who
 
 
-def _require_wide(call: Call, what: str) -> None:
+def require_wide(call: Call, what: str) -> None:
+    """Raises GatewayError(FORBIDDEN) for an administrator of one tenant."""
     if not call.wide:
         raise GatewayError(
             GatewayReason.FORBIDDEN,
@@ -191,7 +195,7 @@ def _absent(what: str, name: str) -> GatewayError:
     )
 
 
-def _policy_errors(error: PolicyError) -> Reply:
+def policy_errors(error: PolicyError) -> Reply:
     """422 with every problem: nothing of the file was activated."""
     errors = [
         {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.http import admin, handlers
+from gateway.http import admin, handlers, lifecycle
 from gateway.http.message import JSON, OCTETS, YAML, Handler, Role
 
 KIB = 1024
@@ -89,6 +89,19 @@ ROUTES: tuple[Route, ...] = (
            body=4096 * KIB, accepts=_ANY_YAML),
     _admin("GET", "/v1/admin/policies", admin.list_policies, "Active documents."),
     _admin("DELETE", "/v1/admin/policies/<kind>/<name>", admin.retire_policy, "Let a document rest."),
+    _admin("POST", "/v1/admin/activations", lifecycle.activate,
+           "Activate the documents of several files at once, with signatures.",
+           body=lifecycle.MAX_BODY, accepts=(JSON,)),
+    _admin("POST", "/v1/admin/rollbacks", lifecycle.rollback, "Let older content count again.",
+           body=64 * KIB, accepts=(JSON,)),
+    _admin("GET", "/v1/admin/history", lifecycle.history, "Who changed what when under which approvals."),
+    _admin("GET", "/v1/admin/approvals", lifecycle.show_approvals, "How many must approve, with whose keys."),
+    _admin("PUT", "/v1/admin/approvals", lifecycle.set_approvals, "How many must approve from now on.",
+           body=4 * KIB, accepts=(JSON,)),
+    _admin("POST", "/v1/admin/approval-keys", lifecycle.add_key, "Whose signature approves from now on.",
+           body=4 * KIB, accepts=(JSON,)),
+    _admin("DELETE", "/v1/admin/approval-keys/<thumbprint>", lifecycle.revoke_key,
+           "Whose signature approves no more."),
     _admin("POST", "/v1/admin/collateral", admin.import_collateral,
            "Certificates, CRLs, TCB info or QE identity, as served.", body=1024 * KIB, accepts=_FILES),
     _admin("GET", "/v1/admin/collateral", admin.list_collateral, "What collateral is held."),

@@ -18,6 +18,7 @@ from gateway.files import FILE_MODE, make_private_folder, require_private, sync_
 from gateway.ports import Clock, Random
 from gateway.store.administrators import SqliteAdministrators
 from gateway.store.appraisals import SqliteAppraisals
+from gateway.store.approvals import SqliteApprovals
 from gateway.store.collateral import SqliteCollateral
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection, busy, connect, translate, unavailable
@@ -68,6 +69,7 @@ class Store:
         self.journal = SqliteJournal(database, self.ledger)
         self.secrets = SqliteSecrets(database, self.ledger)
         self.documents = SqliteDocuments(database, self.ledger)
+        self.approvals = SqliteApprovals(database, self.ledger)
         self.administrators = SqliteAdministrators(database, self.ledger)
 
     def __repr__(self) -> str:

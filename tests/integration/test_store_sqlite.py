@@ -224,7 +224,7 @@ def test_a_store_from_before_retention_gets_it(tmp_path: Path, monkeypatch: pyte
     with monkeypatch.context() as patch:
         patch.setattr(migrate, "__defaults__", (MIGRATIONS[:1],))
         with sqlite_store(tmp_path) as store:
-            fill(store)
+            store.journal.commit((), appraisal())
             with raw(tmp_path) as other:
                 other.execute("DELETE FROM appraisal")
             store.journal.commit((), appraisal())

@@ -1,0 +1,161 @@
+"""Changes of what counts over HTTP: with signatures, back to older content, and who must approve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway import administration, approval, approving
+from gateway.errors import GatewayError, GatewayReason
+from gateway.http.admin import policy_errors, require_wide, who_calls
+from gateway.http.handlers import Site, limit_of
+from gateway.http.message import Call, Reply, json_reply
+from gateway.protocol.names import refuse
+from policies.errors import PolicyError
+from policies.strictyaml import MAX_BYTES
+from verifiers.codec import b64, strictjson
+
+MAX_BODY = 6 * 1024 * 1024
+_MOST_FILES = 64
+_MOST_DOCUMENTS = 64
+
+
+def activate(site: Site, call: Call) -> Reply:
+    """Every document of the files at once: {"files": [{"name", "source": base64url}], "signatures": […]}."""
+    members = _members(call.body, {"files"}, {"signatures"})
+    files = [
+        _file(each, f"files[{at}]") for at, each in enumerate(_list(members["files"], "files", _MOST_FILES))
+    ]
+    try:
+        made = administration.activate(
+            site.office,
+            call.tenant,
+            files,
+            by=who_calls(call),
+            baselines=call.wide,
+            signatures=_signatures(members),
+        )
+    except PolicyError as error:
+        return policy_errors(error)
+    return json_reply({"activated": made})
+
+
+def rollback(site: Site, call: Call) -> Reply:
+    """Older content counts again: {"documents": [{"name", "to": version or digest}], "signatures": […]}."""
+    members = _members(call.body, {"documents"}, {"signatures"})
+    wanted = []
+    for at, each in enumerate(_list(members["documents"], "documents", _MOST_DOCUMENTS)):
+        found = _exactly(each, f"documents[{at}]", {"name", "to"}, set())
+        wanted.append((_text(found["name"], "name"), _text(found["to"], "to")))
+    try:
+        made = administration.rollback(
+            site.office,
+            call.tenant,
+            wanted,
+            by=who_calls(call),
+            baselines=call.wide,
+            signatures=_signatures(members),
+        )
+    except PolicyError as error:
+        return policy_errors(error)
+    return json_reply({"activated": made})
+
+
+def history(site: Site, call: Call) -> Reply:
+    """Changes of the tenant, newest first; ?scope=gateway: of baselines."""
+    found = approving.history(site.office.desk, _scope(call, reading=True), limit_of(call, 50, 1000))
+    return json_reply({"changes": found})
+
+
+def show_approvals(site: Site, call: Call) -> Reply:
+    """What an approver has to know. ?scope=gateway: about baselines."""
+    return json_reply(approving.shown(site.office.desk, _scope(call, reading=True)))
+
+
+def set_approvals(site: Site, call: Call) -> Reply:
+    """{"approvals": K}."""
+    needed = _members(call.body, {"approvals"}, set())["approvals"]
+    if type(needed) is not int:
+        raise refuse("approvals", expected="a number", found=type(needed).__name__)
+    approving.require(site.office.desk, _scope(call), needed, by=who_calls(call), wide=call.wide)
+    return json_reply(approving.shown(site.office.desk, _scope(call)))
+
+
+def add_key(site: Site, call: Call) -> Reply:
+    """{"key": a public JWK, "administrator": id}: whose signature approves from now on."""
+    members = _members(call.body, {"key"}, {"administrator"})
+    administrator = members.get("administrator", "")
+    if not isinstance(administrator, str) or (
+        administrator and site.administrators.get(administrator) is None
+    ):
+        raise refuse("administrator", expected="the id of an administrator", found=repr(administrator)[:40])
+    made = approving.register(
+        site.office.desk,
+        _scope(call),
+        approval.parse_key(members["key"]),
+        administrator,
+        by=who_calls(call),
+        wide=call.wide,
+    )
+    return json_reply({"key": made.thumbprint, "tenant": made.tenant, "administrator": administrator}, 201)
+
+
+def revoke_key(site: Site, call: Call) -> Reply:
+    thumbprint = call.params["thumbprint"]
+    approving.revoke(site.office.desk, _scope(call), thumbprint, by=who_calls(call))
+    return json_reply({"key": thumbprint, "revoked": True})
+
+
+def _scope(call: Call, *, reading: bool = False) -> str:
+    """The tenant whose approvals are meant; "" with ?scope=gateway, which everybody may read."""
+    if call.query.get("scope") != "gateway":
+        return call.tenant
+    if not reading:
+        require_wide(call, "approvals of baselines")
+    return ""
+
+
+def _signatures(members: Mapping[str, Any]) -> list[str]:
+    found = _list(members.get("signatures", []), "signatures", approval.MAX_SIGNATURES)
+    return [_text(each, "signatures", approval.MAX_SIGNATURE) for each in found]
+
+
+def _file(value: object, where: str) -> tuple[str, bytes]:
+    members = _exactly(value, where, {"name", "source"}, set())
+    return _text(members["name"], f"{where}.name"), b64.decode_url(
+        members["source"], f"{where}.source", limit=MAX_BYTES
+    )
+
+
+def _members(body: bytes, required: set[str], optional: set[str]) -> Mapping[str, Any]:
+    return _exactly(strictjson.loads(body, "body", limit=MAX_BODY, max_depth=4), "body", required, optional)
+
+
+def _exactly(value: object, where: str, required: set[str], optional: set[str]) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise refuse(where, expected="an object", found=type(value).__name__)
+    unknown = sorted(value.keys() - required - optional)
+    if unknown:
+        raise GatewayError(
+            GatewayReason.REQUEST_MEMBER,
+            f"{where}: {unknown[0][:32]!r} is no member",
+            where=where,
+            expected=", ".join(sorted(required | optional)),
+            found=unknown[0][:32],
+        )
+    missing = sorted(required - value.keys())
+    if missing:
+        raise refuse(where, expected=f"member {missing[0]}", found="none")
+    return value
+
+
+def _list(value: object, where: str, most: int) -> list[Any]:
+    if not isinstance(value, list) or len(value) > most:
+        raise refuse(where, expected=f"a list of at most {most}", found=type(value).__name__)
+    return value
+
+
+def _text(value: object, where: str, most: int = 200) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= most:
+        raise refuse(where, expected=f"1 to {most} characters", found=type(value).__name__)
+    return value
