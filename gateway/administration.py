@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway import bundles, policybook
 from gateway.approval import Action, Subject
 from gateway.approving import Approved, Desk, approve, change_of
+from gateway.changeports import ProposalStore
 from gateway.collateral import items, not_older
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import BASELINE, RELEASE, Sources
@@ -33,6 +34,7 @@ class Office:
     ledger: Ledger
     clock: Clock
     desk: Desk
+    proposals: ProposalStore
     sources: Sources = field(default_factory=Sources)
 
 
@@ -58,24 +60,38 @@ def activate(
     by: str,
     baselines: bool,
     signatures: Sequence[str] = (),
+    wrote: str = "",
+    note: Mapping[str, Any] = {},
 ) -> list[dict[str, Any]]:
     """Activate every document of these files, if all of them and everything active compile together: what the
     tenant has, and for a baseline what every tenant has; and if enough of those who must have approved it.
 
-    files: (what messages call it, content). Raises PolicyErrors with file, line and column, of another
+    files: (what messages call it, content). wrote: who proposed them, if that was another. note: for ledger
+    and history. Raises PolicyErrors with file, line and column, of another
     tenant's documents without their words. Raises GatewayError: STORE_CONFLICT for a version that is not
     higher than every one before; STORE_BUSY when others keep changing documents; FORBIDDEN for a policy of
     another tenant, and for a baseline unless `baselines`: those judge every tenant's evidence; as
     `approving.approve`; APPROVAL_MIXED for baselines together with others, where approvals count.
     """
+    rows, new = _read(office, tenant, files, baselines)
+    return _settle(office, tenant, Action.ACTIVATE, rows, new, signatures, by, wrote=wrote, note=note)
+
+
+def check(office: Office, tenant: str, files: Sequence[tuple[str, bytes]], *, baselines: bool) -> None:
+    """Raises as `activate` does for documents that cannot count here; approvals are not asked for."""
+    rows, new = _read(office, tenant, files, baselines)
+    _require_sound(office, tenant, rows, new, _replaced(rows))
+
+
+def _read(
+    office: Office, tenant: str, files: Sequence[tuple[str, bytes]], baselines: bool
+) -> tuple[list[StoredDocument], tuple[Document, ...]]:
     read = [(document, raw) for name, raw in files for document in policybook.read(raw, name)]
     for document, _ in read:
         _require_tenant(document, tenant)
         _require_baselines(document, tenant, baselines)
     read.sort(key=lambda each: policybook.kind_of(each[0]))  # in the order in which they need each other
-    rows = [_row(office, tenant, document, raw) for document, raw in read]
-    new = tuple(document for document, _ in read)
-    return _settle(office, tenant, Action.ACTIVATE, rows, new, signatures, by)
+    return [_row(office, tenant, *each) for each in read], tuple(document for document, _ in read)
 
 
 def rollback(
@@ -109,24 +125,20 @@ def _settle(
     new: Sequence[Document],
     signatures: Sequence[str],
     by: str,
+    *,
+    wrote: str = "",
+    note: Mapping[str, Any] = {},
 ) -> list[dict[str, Any]]:
     """Judge a change and make it, again from the start whenever others were faster."""
-    replaced = {(row.tenant, row.kind, row.name) for row in rows}
-    if not rows or len(replaced) != len(rows):
-        raise refuse("documents", expected="documents, each name once", found=f"{len(rows)}, some twice")
-    wide = tuple(document for document in new if isinstance(document, Baseline))
+    replaced = _replaced(rows)
     for _ in range(_ATTEMPTS):
-        epoch, before = _seen(office, tenant, everything=bool(wide))
-        kept = [row for row in before if (row.tenant, row.kind, row.name) not in replaced]
-        policybook.compile_all((*office.sources.documents(_of(kept, tenant)), *new))
-        if wide:
-            _require_others_sound(office, tenant, before, kept, wide, wide[0])
-        approved = _approvals(office, action, rows, signatures, by)
+        epoch = _require_sound(office, tenant, rows, new, replaced)
+        approved = _approvals(office, action, rows, signatures, {by, wrote} - {""})
         entries = [
-            _entry(f"policy.{action}", row, by, digest=row.digest, **approved[row.tenant].facts())
+            _entry(f"policy.{action}", row, by, digest=row.digest, **approved[row.tenant].facts(), **note)
             for row in rows
         ]
-        changes = [change_of(each, office.desk, {"by": by}) for each in approved.values()]
+        changes = [change_of(each, office.desk, {"by": by, **note}) for each in approved.values()]
         fresh = action is Action.ACTIVATE
         if office.documents.change(
             epoch,
@@ -139,12 +151,36 @@ def _settle(
     raise _contended()
 
 
+def _replaced(rows: Sequence[StoredDocument]) -> set[tuple[str, str, str]]:
+    replaced = {(row.tenant, row.kind, row.name) for row in rows}
+    if not rows or len(replaced) != len(rows):
+        raise refuse("documents", expected="documents, each name once", found=f"{len(rows)}, some twice")
+    return replaced
+
+
+def _require_sound(
+    office: Office,
+    tenant: str,
+    rows: Sequence[StoredDocument],
+    new: Sequence[Document],
+    replaced: Collection[tuple[str, str, str]],
+) -> int:
+    """What would count must compile; the epoch at which that was found."""
+    wide = tuple(document for document in new if isinstance(document, Baseline))
+    epoch, before = _seen(office, tenant, everything=bool(wide))
+    kept = [row for row in before if (row.tenant, row.kind, row.name) not in replaced]
+    policybook.compile_all((*office.sources.documents(_of(kept, tenant)), *new))
+    if wide:
+        _require_others_sound(office, tenant, before, kept, wide, wide[0])
+    return epoch
+
+
 def _approvals(
     office: Office,
     action: Action,
     rows: Sequence[StoredDocument],
     signatures: Sequence[str],
-    by: str,
+    by: Collection[str],
     *,
     stop: bool = False,
 ) -> dict[str, Approved]:
@@ -168,7 +204,7 @@ def _approvals(
             action,
             [Subject(r.kind, r.name, r.version, r.digest) for r in rows if r.tenant == each],
             signatures,
-            by={by},
+            by=by,
             stop=stop,
         )
         for each in tenants
@@ -200,7 +236,7 @@ def retire(
         if kind == BASELINE:
             (missed,) = office.sources.documents(gone)
             _require_others_sound(office, tenant, before, kept, (), missed)
-        approved = _approvals(office, Action.RETIRE, gone, signatures, by, stop=kind != BASELINE)
+        approved = _approvals(office, Action.RETIRE, gone, signatures, {by}, stop=kind != BASELINE)
         (only,) = approved.values()
         entry = _entry("policy.retire", gone[0], by, **only.facts())
         changes = [change_of(only, office.desk, {"by": by})]

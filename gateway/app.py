@@ -158,5 +158,6 @@ def _kind(config: Config) -> StoreKind:
 def _office(store: Store, clock: SystemClock) -> Office:
     desk = Desk(store=store.approvals, store_id=store.store_id, development=store.development, clock=clock)
     return Office(
-        documents=store.documents, collateral=store.collateral, ledger=store.ledger, clock=clock, desk=desk
-    )
+        documents=store.documents, collateral=store.collateral, ledger=store.ledger, clock=clock, desk=desk,
+        proposals=store.proposals,
+    )  # fmt: skip

@@ -19,8 +19,9 @@ from typing import Any
 
 from gateway import approval
 from gateway.approval import Action, ApprovalKey, Statement, Subject
+from gateway.changeports import ApprovalState, ApprovalStore, StoredApprovalKey
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import ApprovalState, ApprovalStore, Clock, NewEntry, StoredApprovalKey, StoredChange
+from gateway.ports import Clock, NewEntry, StoredChange
 from gateway.record import rfc3339
 
 MOST = 16
@@ -99,11 +100,11 @@ def approve(
             expected=f"at most {approval.MAX_SIGNATURES}",
             found=len(signatures),
         )
-    counting = {each.thumbprint: each for each in state.keys if each.revoked is None}
-    keys = [public_of(each) for each in counting.values()]
-    signers = sorted({_signer(text, statement, keys) for text in signatures})
+    keys = counting(state)
+    owners = {each.thumbprint: each.administrator for each in state.keys}
+    signers = sorted({signer(text, statement, keys) for text in signatures})
     needed = 1 if stop else desk.needed(state)
-    others = [kid for kid in signers if counting[kid].administrator not in by]
+    others = [kid for kid in signers if owners[kid] not in by]
     if needed == 1:
         return Approved(
             statement=statement,
@@ -224,7 +225,13 @@ def public_of(key: StoredApprovalKey) -> ApprovalKey:
     return approval.parse_key(json.loads(key.jwk))
 
 
-def _signer(signature: str, statement: Statement, keys: Sequence[ApprovalKey]) -> str:
+def counting(state: ApprovalState) -> list[ApprovalKey]:
+    """Keys that were not revoked."""
+    return [public_of(each) for each in state.keys if each.revoked is None]
+
+
+def signer(signature: str, statement: Statement, keys: Sequence[ApprovalKey]) -> str:
+    """As `approval.check`, with a better message for a signature made for another place in the sequence."""
     try:
         return approval.check(signature, statement, keys)
     except GatewayError as error:

@@ -165,50 +165,6 @@ class StoredChange:
     record: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredApprovalKey:
-    """Whose signature approves changes of one tenant. jwk: the public key, JSON. administrator: id of whom it
-    belongs to; "" is nobody in particular. revoked: None while it counts."""
-
-    tenant: str
-    thumbprint: str
-    jwk: str
-    administrator: str
-    created: datetime
-    revoked: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalState:
-    """What approvals are judged by. needed: None when nobody has said. last: sequence of the last change."""
-
-    keys: Sequence[StoredApprovalKey]
-    needed: int | None
-    last: int
-
-
-class ApprovalStore(Protocol):
-    """Every change here raises the epoch of the documents: `DocumentStore.change` fails when who must approve
-    was changed since it was judged."""
-
-    def state(self, tenant: str) -> ApprovalState: ...
-
-    def add_key(self, key: StoredApprovalKey, entry: NewEntry) -> bool:
-        """Keep a key and enter it into the ledger, in one durable step. False, and neither, when the tenant
-        has or had that key."""
-        ...
-
-    def revoke_key(self, tenant: str, thumbprint: str, at: datetime, entry: NewEntry) -> bool:
-        """False, and no change, when the tenant has no such key that still counts."""
-        ...
-
-    def set_needed(self, tenant: str, needed: int, entry: NewEntry) -> None: ...
-
-    def history(self, tenant: str, limit: int) -> Sequence[StoredChange]:
-        """Newest first."""
-        ...
-
-
 # --- collateral --------------------------------------------------------------------------------
 
 

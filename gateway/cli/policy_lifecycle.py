@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from gateway.approval import Action, ApprovalKey, PrivateKey, Statement, Subject
 from gateway.cli import files
 from gateway.cli.errors import InputError, one_line, reading
 from gateway.cli.remote import admin_options, json_option, read_input, show, table
-from gateway.client import Client
+from gateway.client import Client, ClientError
 from gateway.errors import GatewayError, GatewayReason
 from gateway.files import read_private, write_new
 from gateway.policybook import BASELINE
@@ -26,6 +28,8 @@ from verifiers.codec import b64, strictjson
 from verifiers.errors import AttestationError
 
 _MAX_KEY = 16 * 1024
+_MAX_REPORT = 64 * 1024 * 1024
+_PROPOSAL = re.compile(r"[0-9a-f]{8,32}\Z")
 
 
 def read_documents(paths: Sequence[str]) -> list[tuple[str, bytes, list[Subject]]]:
@@ -168,13 +172,15 @@ def verify(
 @json_option
 @admin_options
 def apply(paths: tuple[str, ...], signatures: tuple[str, ...], as_json: bool, client: Client) -> None:
-    """Activate the documents of all these files at once, with as many approvals as the tenant asks for. What
-    does not compile with what is active changes nothing."""
-    given = [{"name": name, "source": b64.encode_url(raw)} for name, raw, _ in read_documents(paths)]
-    made = client.post("/v1/admin/activations", {"files": given, "signatures": read_signatures(signatures)})[
-        "activated"
-    ]
-    show_made(made, as_json)
+    """Activate the documents of all these files at once, or those of a proposal (its id), with as many
+    approvals as the tenant asks for. What does not compile with what is active changes nothing."""
+    body: dict[str, Any] = {"signatures": read_signatures(signatures)}
+    where = "/v1/admin/activations"
+    if len(paths) == 1 and _PROPOSAL.match(paths[0]) and not Path(paths[0]).exists():
+        where = f"/v1/admin/proposals/{paths[0]}/activation"
+    else:
+        body["files"] = _given(paths)
+    show_changed(client, client.post(where, body)["activated"], as_json)
 
 
 @click.command()
@@ -195,7 +201,7 @@ def rollback(
             raise InputError(f"--also: expected NAME@VERSION, found {one_line(text)[:80]!r}")
         wanted.append({"name": other, "to": version})
     body = {"documents": wanted, "signatures": read_signatures(signatures)}
-    show_made(client.post("/v1/admin/rollbacks", body)["activated"], as_json)
+    show_changed(client, client.post("/v1/admin/rollbacks", body)["activated"], as_json)
 
 
 @click.command()
@@ -230,7 +236,75 @@ def history(limit: int, scope: str, as_json: bool, client: Client) -> None:
     show(found, as_json, lambda: table(heads, rows, "no changes yet"))
 
 
-COMMANDS = (sign, verify, apply, retire, rollback, history)
+@click.command()
+@click.argument("paths", nargs=-1, required=True)
+@json_option
+@admin_options
+def propose(paths: tuple[str, ...], as_json: bool, client: Client) -> None:
+    """Keep these files in the gateway as a proposal, if they compile with what is active: for `status`,
+    `report`, `approve` and `apply`."""
+    show_proposal(client.post("/v1/admin/proposals", {"files": _given(paths)}), as_json)
+
+
+@click.command()
+@click.argument("proposal", required=False)
+@json_option
+@admin_options
+def status(proposal: str | None, as_json: bool, client: Client) -> None:
+    """Proposals, newest first; with PROPOSAL, an id or its beginning, what became of that one."""
+    if proposal is not None:
+        show_proposal(client.get(f"/v1/admin/proposals/{proposal}"), as_json)
+        return
+    found = client.get("/v1/admin/proposals")["proposals"]
+    rows = [
+        (each["proposal"], each["state"], each["created"][:19] + "Z", len(each["approvals"]),
+         " ".join(f"{d['name']}@{d['version']}" for d in each["documents"]))
+        for each in found
+    ]  # fmt: skip
+    heads = ("PROPOSAL", "STATE", "CREATED", "APPROVALS", "DOCUMENTS")
+    show(found, as_json, lambda: table(heads, rows, "no proposals"))
+
+
+@click.command()
+@click.argument("proposal")
+@click.argument("state", type=click.Choice(["tested", "backtested"]))
+@click.argument("file")
+@click.option("--passed", required=True, type=click.IntRange(0))
+@click.option("--failed", required=True, type=click.IntRange(0))
+@json_option
+@admin_options
+def report(
+    proposal: str, state: str, file: str, passed: int, failed: int, as_json: bool, client: Client
+) -> None:
+    """Say that PROPOSAL was tested or backtested: the digest of the report in FILE and its counts stay."""
+    digest = f"sha256:{hashlib.sha256(read_input(file, _MAX_REPORT)).hexdigest()}"
+    body = {"state": state, "digest": digest, "passed": passed, "failed": failed}
+    show_proposal(client.post(f"/v1/admin/proposals/{proposal}/reports", body), as_json)
+
+
+@click.command()
+@click.argument("proposal")
+@click.argument("signature")
+@json_option
+@admin_options
+def approve(proposal: str, signature: str, as_json: bool, client: Client) -> None:
+    """Add the signature in a file (from `policy sign`) to PROPOSAL. It must be for the next change."""
+    (text,) = read_signatures([signature])
+    show_proposal(client.post(f"/v1/admin/proposals/{proposal}/approvals", {"signature": text}), as_json)
+
+
+@click.command()
+@json_option
+@admin_options
+def leases(as_json: bool, client: Client) -> None:
+    """Releases whose lease still runs and that would be refused under what counts now."""
+    found = client.get("/v1/admin/leases")
+    rows = [(e["attempt"], e["path"], e["ends"][:19] + "Z", e["reason"]) for e in found["not_renewed"]]
+    heads = ("ATTEMPT", "PATH", "ENDS", "REASON")
+    show(found, as_json, lambda: table(heads, rows, "none") + "\n" + said_of(found))
+
+
+COMMANDS = (sign, verify, propose, status, report, approve, apply, retire, rollback, history, leases)
 """What `sealgate policy` gets from here."""
 
 
@@ -243,6 +317,46 @@ def show_made(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     )
     heads = ("KIND", "NAME", "ACTIVE SINCE", "DIGEST")
     show(rows, as_json, lambda: table(heads, lines, "none active") + "\n" + said)
+
+
+def said_of(found: dict[str, Any]) -> str:
+    """One line about running leases."""
+    refused, running = len(found["not_renewed"]), found["running"]
+    said = f"{refused} of {running} running leases would not be renewed"
+    if not found["complete"]:
+        said += f"; {found['looked_at']} were looked at, there may be more"
+    return said
+
+
+def show_changed(client: Client, made: Sequence[dict[str, Any]], as_json: bool) -> None:
+    """What counts from now on, and what that means for whoever holds a secret already."""
+    show_made(made, as_json)
+    if as_json:
+        return
+    try:
+        found = client.get("/v1/admin/leases")
+    except ClientError as error:  # the change is made, whatever can be said about leases
+        click.echo(f"running leases were not looked at: {one_line(str(error))}")
+    else:
+        more = " (sealgate policy leases); what was released cannot be taken back: rotate the secret"
+        click.echo(said_of(found) + (more if found["not_renewed"] else ""))
+
+
+def show_proposal(found: dict[str, Any], as_json: bool) -> None:
+    """One proposal with everything that became of it."""
+    lines = [f"{found['proposal']}   {found['state']}"]
+    lines.append(f"  proposed by {found['by']} at {found['created'][:19]}Z")
+    lines += [f"  {d['kind']} {d['name']}@{d['version']}  {d['digest']}" for d in found["documents"]]
+    for step in found["steps"]:
+        what = ", ".join(f"{name} {step[name]}" for name in sorted(step.keys() - {"at", "step", "by"}))
+        lines.append(f"  {step['at'][:19]}Z  {step['step']} by {step['by']}: {what}")
+    lines.append(f"  {len(found['approvals'])} approvals for the next change")
+    lines += [f"  activated as change {number}" for number in found["changes"]]
+    show(found, as_json, lambda: "\n".join(lines))
+
+
+def _given(paths: Sequence[str]) -> list[dict[str, str]]:
+    return [{"name": name[-200:], "source": b64.encode_url(raw)} for name, raw, _ in read_documents(paths)]
 
 
 def _statement(paths: Sequence[str], store: str, sequence: int, tenant: str, action: str) -> Statement:

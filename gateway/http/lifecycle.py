@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway import administration, approval, approving
+from gateway import administration, approval, approving, leases, proposals
 from gateway.errors import GatewayError, GatewayReason
 from gateway.http.admin import policy_errors, require_wide, who_calls
 from gateway.http.handlers import Site, limit_of
@@ -15,7 +15,7 @@ from policies.errors import PolicyError
 from policies.strictyaml import MAX_BYTES
 from verifiers.codec import b64, strictjson
 
-MAX_BODY = 6 * 1024 * 1024
+MAX_BODY = 4 * 1024 * 1024
 _MOST_FILES = 64
 _MOST_DOCUMENTS = 64
 
@@ -23,14 +23,69 @@ _MOST_DOCUMENTS = 64
 def activate(site: Site, call: Call) -> Reply:
     """Every document of the files at once: {"files": [{"name", "source": base64url}], "signatures": […]}."""
     members = _members(call.body, {"files"}, {"signatures"})
-    files = [
-        _file(each, f"files[{at}]") for at, each in enumerate(_list(members["files"], "files", _MOST_FILES))
-    ]
+    files = _files(members)
     try:
         made = administration.activate(
             site.office,
             call.tenant,
             files,
+            by=who_calls(call),
+            baselines=call.wide,
+            signatures=_signatures(members),
+        )
+    except PolicyError as error:
+        return policy_errors(error)
+    return json_reply({"activated": made})
+
+
+def propose(site: Site, call: Call) -> Reply:
+    """{"files": [{"name", "source": base64url}]}: kept under the name of their content."""
+    files = _files(_members(call.body, {"files"}, set()))
+    try:
+        made = proposals.propose(site.office, call.tenant, files, by=who_calls(call), baselines=call.wide)
+    except PolicyError as error:
+        return policy_errors(error)
+    return json_reply(made, 201)
+
+
+def list_proposals(site: Site, call: Call) -> Reply:
+    found = proposals.listed(site.office, call.tenant, limit_of(call, 20, 100))
+    return json_reply({"proposals": found})
+
+
+def show_proposal(site: Site, call: Call) -> Reply:
+    found = proposals.found(site.office, call.tenant, call.params["id"])
+    return json_reply(proposals.shown(site.office, found))
+
+
+def report(site: Site, call: Call) -> Reply:
+    """{"state": "tested" or "backtested", "digest": of the report, "passed": N, "failed": N}."""
+    members = _members(call.body, {"state", "digest", "passed", "failed"}, set())
+    counts = {name: members[name] for name in ("passed", "failed")}
+    state, digest = _text(members["state"], "state"), _text(members["digest"], "digest")
+    return json_reply(
+        proposals.report(
+            site.office, call.tenant, call.params["id"], state, digest, counts, by=who_calls(call)
+        )
+    )
+
+
+def approve(site: Site, call: Call) -> Reply:
+    """{"signature": …}, good for the next change: kept until the proposal is activated."""
+    members = _members(call.body, {"signature"}, set())
+    signature = _text(members["signature"], "signature", approval.MAX_SIGNATURE)
+    made = proposals.add_approval(site.office, call.tenant, call.params["id"], signature, by=who_calls(call))
+    return json_reply(made)
+
+
+def activate_proposal(site: Site, call: Call) -> Reply:
+    """{"signatures": […]}, beside those that are kept."""
+    members = _members(call.body, set(), {"signatures"})
+    try:
+        made = proposals.activate(
+            site.office,
+            call.tenant,
+            call.params["id"],
             by=who_calls(call),
             baselines=call.wide,
             signatures=_signatures(members),
@@ -59,6 +114,18 @@ def rollback(site: Site, call: Call) -> Reply:
     except PolicyError as error:
         return policy_errors(error)
     return json_reply({"activated": made})
+
+
+def running_leases(site: Site, call: Call) -> Reply:
+    """Which running leases would not be renewed under what counts now."""
+    gateway = site.gateway
+    try:
+        found = leases.review(
+            site.office.ledger, gateway.appraisals, gateway.appraiser, call.tenant, gateway.clock.now()
+        )
+    except PolicyError as error:
+        return policy_errors(error)
+    return json_reply(found)
 
 
 def history(site: Site, call: Call) -> Reply:
@@ -118,6 +185,11 @@ def _scope(call: Call, *, reading: bool = False) -> str:
 def _signatures(members: Mapping[str, Any]) -> list[str]:
     found = _list(members.get("signatures", []), "signatures", approval.MAX_SIGNATURES)
     return [_text(each, "signatures", approval.MAX_SIGNATURE) for each in found]
+
+
+def _files(members: Mapping[str, Any]) -> list[tuple[str, bytes]]:
+    found = _list(members["files"], "files", _MOST_FILES)
+    return [_file(each, f"files[{at}]") for at, each in enumerate(found)]
 
 
 def _file(value: object, where: str) -> tuple[str, bytes]:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from gateway.ports import ApprovalState, NewEntry, StoredApprovalKey, StoredChange
+from gateway.changeports import ApprovalState, StoredApprovalKey
+from gateway.ports import NewEntry, StoredChange
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection
 from gateway.store.counters import increment

@@ -182,6 +182,24 @@ _APPROVALS = (
     "ALTER TABLE active_document ADD COLUMN since INTEGER",
 )
 
+_PROPOSALS = (
+    """CREATE TABLE proposal (
+        tenant TEXT NOT NULL, id TEXT NOT NULL, created INTEGER NOT NULL, by TEXT NOT NULL,
+        files BLOB NOT NULL, PRIMARY KEY (tenant, id)) STRICT""",
+    *_fixed("proposal", "proposal", guard_insert="NEW.id = ''"),
+    """CREATE TABLE proposal_step (
+        tenant TEXT NOT NULL, id TEXT NOT NULL, position INTEGER NOT NULL, at INTEGER NOT NULL,
+        step TEXT NOT NULL, by TEXT NOT NULL, detail TEXT NOT NULL,
+        PRIMARY KEY (tenant, id, position),
+        FOREIGN KEY (tenant, id) REFERENCES proposal (tenant, id)) STRICT, WITHOUT ROWID""",
+    *_fixed(
+        "proposal_step",
+        "proposal step",
+        guard_insert="""NEW.position IS NOT
+            (SELECT count(*) FROM proposal_step WHERE tenant = NEW.tenant AND id = NEW.id)""",
+    ),
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(
         1,
@@ -199,6 +217,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     Migration(2, "retention", _RETENTION),
     Migration(3, "approvals", _APPROVALS),
+    Migration(4, "proposals", _PROPOSALS),
 )
 
 _VERSION_TABLE = """CREATE TABLE IF NOT EXISTS schema_version (

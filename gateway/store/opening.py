@@ -29,6 +29,7 @@ from gateway.store.journal import SqliteJournal
 from gateway.store.ledger import SqliteLedger
 from gateway.store.migrations import APPLICATION_ID, migrate
 from gateway.store.nonces import EPOCH, SqliteNonces
+from gateway.store.proposals import SqliteProposals
 from gateway.store.secrets import SqliteSecrets
 
 _OPENING_SECONDS = 30.0
@@ -70,6 +71,7 @@ class Store:
         self.secrets = SqliteSecrets(database, self.ledger)
         self.documents = SqliteDocuments(database, self.ledger)
         self.approvals = SqliteApprovals(database, self.ledger)
+        self.proposals = SqliteProposals(database, self.ledger)
         self.administrators = SqliteAdministrators(database, self.ledger)
 
     def __repr__(self) -> str:

@@ -194,6 +194,29 @@ def test_a_bad_body_is_refused(team: Team, name: str) -> None:
     assert (found.reason, found.status) == (reason, 400)
 
 
+def test_a_proposal_becomes_active(team: Team) -> None:
+    """With whichever two of the keys count by now."""
+    team.run("admin", "key", "add", team.path("mallory.pub"))
+    file = team.path("v9.yaml", documents(version=9))
+    name = json.loads(team.good("policy", "propose", file, "--json"))["proposal"]
+    report = team.path("report.xml", b"<testsuites/>")
+    said = team.good("policy", "report", name[:10], "tested", report, "--passed", "12", "--failed", "0")
+    assert "tested by " in said and "passed 12" in said
+    assert "approval.malformed" in team.bad("policy", "approve", name, report, code=2)
+    for who in ("alice", "mallory"):
+        said = team.good("policy", "approve", name, team.sign(who, file, f"p-{who}"))
+    assert "2 approvals for the next change" in said
+    assert "request.not-found" in team.bad("policy", "apply", "0" * 32)
+    assert "2 of 2" in team.good("policy", "apply", name)
+    assert "active" in team.good("policy", "status", name)
+    (row,) = [line for line in team.good("policy", "status").splitlines() if name in line]
+    assert row.split()[1] == "active"
+    assert refusal(team.server.admin.post, f"/v1/admin/proposals/{name}/reports", {}).status == 400
+    again = team.bad("policy", "apply", name)
+    assert "approval.missing" in again
+    assert "0 of 0 running leases" in team.good("policy", "leases")
+
+
 def test_an_administrator_of_a_tenant_registers_no_key(team: Team) -> None:
     made = team.server.admin.ask("POST", "/v1/admin/administrators")
     for arguments in (

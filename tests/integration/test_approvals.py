@@ -82,8 +82,9 @@ def world(store: Store, *, development: bool) -> World:
     clock = FakeClock()
     desk = Desk(store=store.approvals, store_id=store.store_id, development=development, clock=clock)
     office = Office(
-        documents=store.documents, collateral=store.collateral, ledger=store.ledger, clock=clock, desk=desk
-    )
+        documents=store.documents, collateral=store.collateral, ledger=store.ledger, clock=clock, desk=desk,
+        proposals=store.proposals,
+    )  # fmt: skip
     assert administration.activate_shipped(office, by="setup") > 0
     return World(store, office)
 
@@ -365,7 +366,7 @@ clock = SystemClock()
 store = open_store(Path(path), create=None, expect=None, clock=clock, random=OsRandom())
 desk = Desk(store=store.approvals, store_id=store.store_id, development=False, clock=clock)
 held = {"documents": store.documents, "collateral": store.collateral, "ledger": store.ledger}
-office = Office(**held, clock=clock, desk=desk)
+office = Office(**held, clock=clock, desk=desk, proposals=store.proposals)
 raw = Path(file).read_bytes()
 print("ready", flush=True)
 sys.stdin.readline()
