@@ -22,7 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "demo": ("gateway.cli.demo:demo", "See it work: two guests, a secret, refusals, the ledger."),
         "verify": ("gateway.cli.verify:verify", "Judge evidence offline: genuine, current, safe, mine?"),
         "inspect": ("gateway.cli.inspect:inspect", "Show what is in evidence or collateral. Judges nothing."),
-        "policy": ("gateway.cli.policy:policy", "Say what is acceptable: check, apply, list, claims."),
+        "policy": ("gateway.cli.policy:policy", "Say what is acceptable: write, check, test, apply."),
         "reference": (
             "gateway.cli.reference:reference",
             "Reference values: approved measurements.",

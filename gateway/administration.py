@@ -1,4 +1,4 @@
-"""What administrators do: documents and collateral, each change in the ledger with it or before it."""
+"""What administrators do with documents, each change in the ledger with it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from gateway import bundles, policybook
 from gateway.approval import Action, Subject
 from gateway.approving import Approved, Desk, approve, change_of
 from gateway.changeports import ProposalStore
-from gateway.collateral import items, not_older
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import BASELINE, RELEASE, Sources
-from gateway.ports import Clock, CollateralStore, DocumentStore, Ledger, NewEntry, StoredDocument
+from gateway.ports import Clock, DocumentStore, Ledger, NewEntry, StoredDocument
 from gateway.protocol.names import refuse
 from gateway.record import rfc3339
 from policies.errors import Place, PolicyErrors, Problems
 from policies.model import Baseline, Document, ReleasePolicy
-from verifiers import collateral as classifier
-from verifiers.errors import EndorsementFormatError, Reason
 
 _ATTEMPTS = 8
 """Changes are judged outside the store's lock; who finds that others were faster judges again, so often."""
@@ -30,7 +27,6 @@ class Office:
     """The ports that administration needs, together. sources: stored files, as they were read."""
 
     documents: DocumentStore
-    collateral: CollateralStore
     ledger: Ledger
     clock: Clock
     desk: Desk
@@ -247,7 +243,7 @@ def retire(
 
 def _older(office: Office, tenant: str, name: str, to: str) -> StoredDocument:
     """The one stored document that a rollback means."""
-    found = [row for row in office.documents.versions(tenant, name) if to in (str(row.version), row.digest)]
+    found = [row for row in office.documents.ever(tenant, name) if to in (str(row.version), row.digest)]
     active = office.documents.active(tenant)[1]
     counting = {(row.tenant, row.kind, row.name, row.version) for row in active}
     older = [row for row in found if (row.tenant, row.kind, row.name, row.version) not in counting]
@@ -294,34 +290,6 @@ def activate_shipped(office: Office, *, by: str) -> int:
     entries = [_entry("policy.activate", row, by, digest=row.digest) for row in rows]
     # Another process that starts now does the same.
     return len(rows) if office.documents.change(epoch, entries, activate=rows) else 0
-
-
-def import_collateral(office: Office, raw: bytes, name: str, *, by: str) -> list[dict[str, str]]:
-    """Store the pieces of one file. Nothing is trusted for being here: each use verifies to a pinned root.
-
-    Raises EndorsementFormatError; GatewayError(STORE_CONFLICT) for a document older than the one held.
-    """
-    found = items(classifier.classify(raw, name), office.clock.now())
-    if not found:
-        raise EndorsementFormatError(
-            Reason.COLLATERAL_UNRECOGNISED, name, expected="collateral", found="nothing of the kind"
-        )
-    _, held = office.collateral.all()
-    for item in found:
-        not_older(item, held)
-    for item in found:
-        office.ledger.append(
-            "", "collateral.import", {"kind": item.kind, "key": item.key, "sha256": item.sha256, "by": by}
-        )
-        office.collateral.put(item)
-    return [{"kind": item.kind, "key": item.key, "sha256": item.sha256} for item in found]
-
-
-def held_collateral(office: Office) -> list[dict[str, str]]:
-    return [
-        {"kind": item.kind, "key": item.key, "sha256": item.sha256, "imported": rfc3339(item.imported)}
-        for item in office.collateral.all()[1]
-    ]
 
 
 def active_documents(office: Office, tenant: str) -> list[dict[str, Any]]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from gateway.appraisals import AppraisalStore, StoredAppraisal
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import AppraisalStore, Keys, StoredAppraisal
+from gateway.ports import Keys
 from gateway.protocol.native import RuntimeData
 from gateway.token import ear, jws
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from gateway import admins
+from gateway import admins, approving
 from gateway.adapters import OsRandom, SystemClock
 from gateway.administration import Office, activate_shipped
 from gateway.appraiser import Appraiser
-from gateway.approving import Desk
 from gateway.attempts import Recorder
 from gateway.caches import LruChains
-from gateway.collateral import StoredCollateralSource
+from gateway.collateral import assembly
+from gateway.collateral.desk import Desk
+from gateway.collateral.engine import Engine
+from gateway.collateral.importing import Importer, revet
+from gateway.collateral.slots import EARLY
+from gateway.collateral.source import HeldSource
+from gateway.collateral.status import View
 from gateway.config import Config
+from gateway.forecast.fleet import Forecaster
 from gateway.http.handlers import Site
 from gateway.http.metrics import Metrics
 from gateway.http.openapi import describe
@@ -22,13 +29,15 @@ from gateway.http.routes import ROUTES
 from gateway.keys import FileKeys
 from gateway.pipeline import Gateway
 from gateway.policybook import PolicyBook
-from gateway.ports import Random
+from gateway.ports import Clock, Keys, Random
 from gateway.releasing import Releaser
+from gateway.replay.archive import Archive
 from gateway.secrets import Vault
 from gateway.store import Store, StoreKind, open_store
 from verifiers.model import AnchorSet
 
 DATABASE = "sealgate.db"
+log = logging.getLogger("sealgate.app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,9 @@ def store_exists(config: Config) -> bool:
 
 
 def prepare(
-    config: Config, deliver: Callable[[admins.Credential], None] = lambda credential: None
+    config: Config,
+    deliver: Callable[[admins.Credential], None] = lambda credential: None,
+    clock: Clock | None = None,
 ) -> Prepared:
     """Create store, keys, shipped baselines and first administrator, unless they are there. The administrator
     is the last of it: whatever fails before leaves no credential to be lost, and the next start goes on.
@@ -68,8 +79,9 @@ def prepare(
     deliver: as `admins.create`, for the first administrator. Raises what it raises, LedgerUnavailable, and
     GatewayError: the store's and the keys' own reasons, STORE_KIND above all when the mode is not the one
     that the store was created in, and KEYS_ABSENT when a store in use has lost its keys.
+    clock: the machine's, but for drills.
     """
-    clock, random = SystemClock(), OsRandom()
+    clock, random = clock or SystemClock(), OsRandom()
     path = config.database_folder / DATABASE
     created = not path.exists()
     store = open_store(path, create=_kind(config), expect=None, clock=clock, random=random)
@@ -81,6 +93,7 @@ def prepare(
             credential = admins.create(
                 "", store=store.administrators, clock=clock, random=random, by="setup", deliver=deliver
             )
+        _vet_what_is_held(config, store, clock.now())
         return Prepared(store, created, credential)
     except BaseException:
         store.close()
@@ -98,9 +111,9 @@ def _prepare_keys(config: Config, store: Store, random: Random) -> None:
     store.ledger.append("", "keys.create", {"signing": list(signing), "kek": list(kek), "by": "setup"})
 
 
-def compose(config: Config) -> tuple[Site, Store]:
-    """Everything that one worker process needs, over a store that exists."""
-    clock, random = SystemClock(), OsRandom()
+def compose(config: Config, clock: Clock | None = None) -> tuple[Site, Store]:
+    """Everything that one worker process needs, over a store that exists; clock as for `prepare`."""
+    clock, random = clock or SystemClock(), OsRandom()
     store = open_store(
         config.database_folder / DATABASE, create=None, expect=_kind(config), clock=clock, random=random
     )
@@ -108,6 +121,7 @@ def compose(config: Config) -> tuple[Site, Store]:
     metrics = Metrics()
     vault = Vault(store=store.secrets, keys=keys, clock=clock)
     office = _office(store, clock)
+    found = archive(config, store, keys, clock)
     issuer = config.issuer_name
     gateway = Gateway(
         issuer=issuer,
@@ -120,13 +134,14 @@ def compose(config: Config) -> tuple[Site, Store]:
         nonces=store.nonces,
         appraisals=store.appraisals,
         appraiser=Appraiser(
-            source=StoredCollateralSource(store.collateral),
+            source=_source(config, store),
             book=PolicyBook(store.documents, office.sources),
             anchors=_anchors(store),
             cache=LruChains(config.limits.chains),
         ),
         recorder=Recorder(
             journal=store.journal,
+            keys=keys,
             count=lambda outcome, reason: metrics.count(
                 "sealgate_decisions_total", outcome=outcome, reason=reason
             ),
@@ -138,12 +153,66 @@ def compose(config: Config) -> tuple[Site, Store]:
         config=config,
         gateway=gateway,
         office=office,
+        desk=_desk(config, store),
         vault=vault,
+        archive=found,
+        forecaster=forecaster(config, store, found),
+        gauges=store.gauges,
         administrators=store.administrators,
         metrics=metrics,
         openapi=describe(ROUTES, issuer=issuer),
     )
     return site, store
+
+
+def archive(config: Config, store: Store, keys: Keys, clock: Clock) -> Archive:
+    """What replays read."""
+    return Archive(
+        appraisals=store.appraisals,
+        collateral=store.collateral,
+        documents=store.documents,
+        source=_source(config, store),
+        keys=keys,
+        clock=clock,
+    )
+
+
+def forecaster(config: Config, store: Store, found: Archive) -> Forecaster:
+    """found: what `archive` made."""
+    early = None if config.collateral.channel == EARLY else _source(config, store, EARLY)
+    return Forecaster(archive=found, early=early, anchors=_anchors(store))
+
+
+def _source(config: Config, store: Store, channel: str | None = None) -> HeldSource:
+    return HeldSource(
+        store.collateral,
+        ages=config.collateral.ages(),
+        channel=channel or config.collateral.channel,
+        wanting=assembly.wanting(config.collateral, store.chores, development=store.development),
+    )
+
+
+def look_ahead(config: Config, store: Store) -> Forecaster:
+    """What the process that keeps house forecasts with. Raises GatewayError: the keys' own reasons."""
+    clock = SystemClock()
+    keys = FileKeys.load(config.keys_folder, store.identity, OsRandom())
+    return forecaster(config, store, archive(config, store, keys, clock))
+
+
+def open_archive(config: Config) -> tuple[Archive, Store]:
+    """The same over a store that exists, for who looks into it from outside the gateway's processes.
+
+    Raises GatewayError: the store's and the keys' own reasons."""
+    clock, random = SystemClock(), OsRandom()
+    store = open_store(
+        config.database_folder / DATABASE, create=None, expect=None, clock=clock, random=random
+    )
+    try:
+        keys = FileKeys.load(config.keys_folder, store.identity, random)
+        return archive(config, store, keys, clock), store
+    except BaseException:
+        store.close()
+        raise
 
 
 def _anchors(store: Store) -> AnchorSet:
@@ -155,9 +224,60 @@ def _kind(config: Config) -> StoreKind:
     return StoreKind.DEVELOPMENT if config.development else StoreKind.PRODUCTION
 
 
-def _office(store: Store, clock: SystemClock) -> Office:
-    desk = Desk(store=store.approvals, store_id=store.store_id, development=store.development, clock=clock)
+def _office(store: Store, clock: Clock) -> Office:
+    desk = approving.Desk(
+        store=store.approvals, store_id=store.store_id, development=store.development, clock=clock
+    )
     return Office(
-        documents=store.documents, collateral=store.collateral, ledger=store.ledger, clock=clock, desk=desk,
+        documents=store.documents,
+        ledger=store.ledger,
+        clock=clock,
+        desk=desk,
         proposals=store.proposals,
-    )  # fmt: skip
+    )
+
+
+def _desk(config: Config, store: Store) -> Desk:
+    settings = config.collateral
+    vendors = assembly.vendors(settings, development=store.development)
+    view = View(
+        store=store.collateral,
+        chores=store.chores,
+        rules=assembly.rules(settings),
+        channel=settings.channel,
+        offline=not vendors,
+    )
+    return Desk(importer=_importer(config, store), view=view, vendors=vendors)
+
+
+def _importer(config: Config, store: Store) -> Importer:
+    return Importer(
+        store=store.collateral,
+        ledger=store.ledger,
+        anchors=_anchors(store),
+        ages=config.collateral.ages(),
+        channel=config.collateral.channel,
+    )
+
+
+def engine(config: Config, store: Store) -> Engine | None:
+    """What fetches collateral in the background; None when nobody is to be asked."""
+    return assembly.engine(
+        config.collateral,
+        store=store.collateral,
+        chores=store.chores,
+        ledger=store.ledger,
+        clock=SystemClock(),
+        anchors=_anchors(store),
+        development=store.development,
+        owner=OsRandom().bytes(8).hex(),
+    )
+
+
+def _vet_what_is_held(config: Config, store: Store, now: datetime) -> None:
+    """Collateral from before there was vetting: what is genuine and current is held from now on."""
+    left = store.collateral.unvetted()
+    for digest, problem in revet(_importer(config, store), left, now).items():
+        if problem:
+            log.warning("collateral %s of an older version is not held any more: %s", digest[:12], problem)
+        store.collateral.forget_unvetted(digest, now)

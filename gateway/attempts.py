@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gateway import record
+from gateway import evidence, record
+from gateway.appraisals import SealedSubmission, StoredAppraisal
+from gateway.appraiser import Errand
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ledger.entry import MAX_BODY, canonical
-from gateway.ports import Journal, LedgerReceipt, LedgerUnavailable, NewEntry, Random, StoredAppraisal
+from gateway.evidence import Inputs, Submission
+from gateway.ledger.entry import MAX_BODY
+from gateway.ports import Journal, Keys, LedgerReceipt, LedgerUnavailable, NewEntry, Random
 from gateway.refusal import Denied, PathRefusal, Why, because, of_error
 from policies.appraise import Appraisal
+from policies.model import Baseline
 from verifiers.errors import AttestationError
 from verifiers.model import Verdict
 
@@ -32,7 +36,8 @@ def new_id(random: Random) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Attempt:
-    """kind: "attest", "release" or "verify". facts: what is known so far, for the record and the ledger."""
+    """kind: "attest", "release" or "verify". facts: what is known so far, for the record and the ledger.
+    errand: for whom, and when it is worth coming again."""
 
     id: str
     tenant: str
@@ -40,17 +45,25 @@ class Attempt:
     at: datetime
     evidence: bytes = b""
     runtime_data: bytes = b""
+    kept: SealedSubmission | None = None
+    """Of a release: the submission that an earlier attempt keeps."""
+    inputs: Inputs | None = None
+    """What the verification was made from, once there is one."""
+    baselines: tuple[Baseline, ...] = ()
+    """Those that its policies were compiled with."""
     facts: dict[str, Any] = field(default_factory=dict)
+    errand: Errand = field(default_factory=lambda: Errand(client=""))
     accepted: bool = False
     """Stored and in the ledger; what fails from here on is added to the ledger, and changes no record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorder:
-    """count: called with (outcome, reason) of every decision; ignored: with the reason of every request that
-    carried no challenge of ours. Both for metrics."""
+    """keys: seal the evidence that is kept. count: called with (outcome, reason) of every decision; ignored:
+    with the reason of every request that carried no challenge of ours. Both for metrics."""
 
     journal: Journal
+    keys: Keys
     count: Callable[[str, str], None]
     ignored: Callable[[str], None]
 
@@ -88,11 +101,17 @@ class Recorder:
         receipts of those. told: what `record.of` made of it. releasable: whether a later release may rest on
         it. epoch: as `Journal.commit`, which raises PolicyChanged."""
         entry = self._entry(attempt, "accepted", appraisal)
-        row = _row(attempt, told, expires, verdict=appraisal.verdict, releasable=releasable)
+        row = self._row(attempt, told, expires, appraisal, verdict=appraisal.verdict, releasable=releasable)
         receipts = self.journal.commit((entry, *further), row, epoch=epoch)
         attempt.accepted = True
         self.count("accepted", "")
         return receipts[1:]
+
+    def granted(self, attempt: Attempt, appraisal: Appraisal) -> StoredAppraisal:
+        """What is stored of a release on an earlier result, with its outcomes. Nothing rests on it later, but
+        that it can be judged again."""
+        told = record.of(appraisal)
+        return self._row(attempt, told, attempt.at, appraisal, verdict=appraisal.verdict, releasable=False)
 
     def refuse(
         self,
@@ -113,10 +132,45 @@ class Recorder:
             self.journal.commit((self._entry(attempt, "failed", appraisal),))
         else:
             told = {} if appraisal is None else record.of(appraisal)
-            row = _row(attempt, told, attempt.at, verdict=why.verdict, releasable=False)
+            row = self._row(attempt, told, attempt.at, appraisal, verdict=why.verdict, releasable=False)
             self.journal.commit((self._entry(attempt, "refused", appraisal),), row)
         self.count(str(why.verdict), why.reason)
-        return Denied(why, attempt=attempt.id, refusals=tuple(refusals))
+        again = attempt.errand.retry_after if why.verdict is Verdict.UNDECIDED else None
+        return Denied(why, attempt=attempt.id, refusals=tuple(refusals), retry_after=again)
+
+    def _row(
+        self,
+        attempt: Attempt,
+        told: Mapping[str, Any],
+        expires: datetime,
+        appraisal: Appraisal | None,
+        *,
+        verdict: Verdict,
+        releasable: bool,
+    ) -> StoredAppraisal:
+        about: dict[str, Any] = {"attempt": attempt.id, "kind": attempt.kind, "tenant": attempt.tenant}
+        kept = attempt.kept
+        if attempt.evidence:
+            submission = Submission(attempt.evidence, attempt.runtime_data)
+            kept = evidence.seal(self.keys, attempt.tenant, attempt.id, submission)
+        inputs, replay = attempt.inputs, {}
+        if kept is None or appraisal is None or inputs is None:
+            inputs = None
+        else:
+            replay["replay"] = evidence.told(inputs, appraisal, kept.digest, attempt.baselines)
+        return StoredAppraisal(
+            tenant=attempt.tenant,
+            jti=attempt.id,
+            created=attempt.at,
+            expires=expires,
+            releasable=releasable,
+            verdict=str(verdict),
+            record=record.encode(
+                {**about, **told, **attempt.facts, **replay, "at": record.rfc3339(attempt.at)}
+            ),
+            submission=kept,
+            collateral=None if inputs is None else inputs.held,
+        )
 
     def _entry(self, attempt: Attempt, what: str, appraisal: Appraisal | None) -> NewEntry:
         """What the ledger keeps: names and digests, no contents."""
@@ -140,29 +194,13 @@ def _forget_evidence(attempt: Attempt) -> None:
             "bytes": len(attempt.evidence),
         }
         attempt.evidence = b""
+    attempt.kept = None
 
 
 def _fitting(body: dict[str, Any]) -> dict[str, Any]:
     """`body`, or what is short in it with the number of everything left out: an entry that does not fit must
     not be an entry that is not written."""
-    if len(canonical(body)) <= MAX_BODY:
+    if len(record.encode(body)) <= MAX_BODY:  # as many bytes as in canonical order
         return body
     short = {name: value for name, value in body.items() if not isinstance(value, (list, dict))}
     return short | {"left_out": {name: len(body[name]) for name in body.keys() - short.keys()}}
-
-
-def _row(
-    attempt: Attempt, told: Mapping[str, Any], expires: datetime, *, verdict: Verdict, releasable: bool
-) -> StoredAppraisal:
-    about: dict[str, Any] = {"attempt": attempt.id, "kind": attempt.kind, "tenant": attempt.tenant}
-    return StoredAppraisal(
-        tenant=attempt.tenant,
-        jti=attempt.id,
-        created=attempt.at,
-        expires=expires,
-        releasable=releasable,
-        verdict=str(verdict),
-        evidence=attempt.evidence,
-        runtime_data=attempt.runtime_data,
-        record=record.encode({**about, **told, **attempt.facts, "at": record.rfc3339(attempt.at)}),
-    )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from gateway.config import is_loopback
 from verifiers.codec import strictjson
 from verifiers.errors import EvidenceFormatError
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
 
 MAX_REPLY = 64 * 1024 * 1024
 TIMEOUT = 30.0
@@ -66,6 +68,8 @@ class Client:
 
         Raises Refused for a status of 400 or more, ClientError for everything else that goes wrong.
         """
+        from http.client import HTTPException  # commands that ask nobody do without
+
         headers = {"Accept": "application/json"}
         if media_type is not None:
             headers["Content-Type"] = media_type
@@ -81,7 +85,7 @@ class Client:
             connection.request(method, where, body=body, headers=headers)
             reply = connection.getresponse()
             raw = reply.read(MAX_REPLY + 1)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, HTTPException) as error:
             raise ClientError(f"{self.url}: {_said(error)}") from None
         finally:
             connection.close()
@@ -98,7 +102,9 @@ class Client:
             raise Refused(status, value if isinstance(value, dict) else {})
         return value
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _connect(self) -> HTTPConnection:
+        from http.client import HTTPConnection, HTTPSConnection
+
         parts = urlsplit(self.url)
         try:
             host, port = parts.hostname or "", parts.port
@@ -111,10 +117,10 @@ class Client:
                 context = ssl.create_default_context(cafile=None if self.ca is None else str(self.ca))
             except (OSError, ssl.SSLError) as error:
                 raise ClientError(f"{self.ca}: expected PEM certificates, found {_said(error)}") from None
-            return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
+            return HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
         if not self.insecure_http and not is_loopback(host):
             raise ClientError(f"{self.url}: expected https, or --insecure-http to say that http is meant")
-        return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+        return HTTPConnection(host, port, timeout=TIMEOUT)
 
 
 def _said(error: Exception) -> str:

@@ -14,8 +14,13 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+from gateway.collateral.ages import DEFAULT_DAYS
+from gateway.collateral.settings import Collateral, needs_of
+from gateway.collateral.slots import EARLY, STANDARD
 
 DEVELOPMENT_ISSUER = "https://development.sealgate.invalid"
 """Issuer of every gateway in development mode. `.invalid` never resolves (RFC 6761), so that no relying party
@@ -52,11 +57,13 @@ class Tls:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """read_seconds: a request body must have arrived by then. token_seconds: life of a result token.
-    appraisal_days: how long evidence and findings of an attempt are kept; the ledger is kept for ever."""
+    appraisal_days: how long evidence and findings of an attempt are kept; evidence_megabytes: how much of
+    them, the oldest going first. The ledger is kept for ever."""
 
     read_seconds: int = 10
     token_seconds: int = 300
     appraisal_days: int = 30
+    evidence_megabytes: int = 4096
     chains: int = 4096
     """verified chains that a worker remembers"""
     attempts_per_minute: int = 6000
@@ -78,6 +85,7 @@ class Config:
     listen: Listen = field(default_factory=Listen)
     tls: Tls = field(default_factory=Tls)
     limits: Limits = field(default_factory=Limits)
+    collateral: Collateral = field(default_factory=Collateral)
 
     @property
     def database_folder(self) -> Path:
@@ -109,7 +117,20 @@ class Config:
             "listen": {f.name: getattr(self.listen, f.name) for f in fields(self.listen)},
             "tls": {"certificate": str(self.tls.certificate or ""), "key": "***" if self.tls.key else ""},
             "limits": {f.name: getattr(self.limits, f.name) for f in fields(self.limits)},
+            "collateral": _collateral_shown(self.collateral, self.development),
         }
+
+
+def _collateral_shown(settings: Collateral, development: bool) -> dict[str, Any]:
+    shown = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    shown |= {
+        "offline": settings.dials_nobody(development),
+        "ca_file": str(settings.ca_file or ""),
+        "subscription_key_file": "***" if settings.subscription_key_file else "",
+        "keep": list(settings.keep),
+        "maximum_age_days": {**DEFAULT_DAYS, **settings.maximum_age_days},
+    }
+    return shown
 
 
 def default_data() -> Path:
@@ -122,13 +143,16 @@ def default_data() -> Path:
 def load(path: Path | None, **overrides: Any) -> Config:
     """Defaults, then the file, then command line options that are not None; then the rules of `check`.
 
-    overrides: data, host, port, workers, development, tls_certificate, tls_key, issuer. Raises ConfigError.
+    overrides: data, host, port, workers, development, tls_certificate, tls_key, issuer, offline. Raises
+    ConfigError.
     """
     config = Config() if path is None else parse(_read(path), str(path))
     given = {name: value for name, value in overrides.items() if value is not None}
     tops = {name: given[name] for name in ("data", "issuer", "development") if name in given}
     listen = {name: given[name] for name in ("host", "port", "workers") if name in given}
     tls = {name[4:]: given[name] for name in ("tls_certificate", "tls_key") if name in given}
+    if given.get("offline"):
+        config = replace(config, collateral=replace(config.collateral, offline=True))
     config = replace(config, **tops, listen=replace(config.listen, **listen), tls=replace(config.tls, **tls))
     check(config)
     return config
@@ -158,11 +182,31 @@ def check(config: Config) -> None:
     for file in (tls.certificate, tls.key):
         if file is not None and not file.is_file():
             raise ConfigError(f"tls: expected a file, found nothing at {file}")
+    _check_collateral(config.collateral, config.development)
     if config.development and config.issuer is not None:
         raise ConfigError(
             f"issuer: expected none in development mode, whose issuer is always {DEVELOPMENT_ISSUER}; "
             f"found {config.issuer!r}"
         )
+
+
+def _check_collateral(settings: Collateral, development: bool) -> None:
+    for url in settings.urls:
+        parts = urlsplit(url)
+        if parts.scheme != "https" and not (development and is_loopback(parts.hostname or "")):
+            raise ConfigError(
+                "collateral: expected https URLs (http to this machine, in development mode only), "
+                f"found {url!r}"
+            )
+    if settings.pccs and (settings.intel or settings.intel_certificates):
+        raise ConfigError("collateral: expected pccs or intel and intel_certificates, found both")
+    if settings.subscription_key_file and settings.pccs:
+        raise ConfigError(
+            "collateral.subscription_key_file: expected without pccs, which has a key of its own"
+        )
+    for file in (settings.ca_file, settings.subscription_key_file):
+        if file is not None and not file.is_file():
+            raise ConfigError(f"collateral: expected a file, found nothing at {file}")
 
 
 def is_loopback(host: str) -> bool:
@@ -257,6 +301,46 @@ def _addresses(value: object, where: str) -> tuple[str, ...]:
     return found
 
 
+def _choice(*words: str) -> Callable[[object, str], str]:
+    def read(value: object, where: str) -> str:
+        if value not in words:
+            raise ConfigError(f"{where}: expected {' or '.join(map(repr, words))}, found {value!r}")
+        return str(value)
+
+    return read
+
+
+def _kept(value: object, where: str) -> tuple[str, ...]:
+    for index, text in enumerate(found := _texts(value, where)):
+        if needs_of(text) is None:
+            raise ConfigError(
+                f"{where}[{index}]: expected one like amd:Milan, amd:Genoa:vlek, intel:tdx or "
+                f"intel:tdx:00806F050000, found {text!r}"
+            )
+    return found
+
+
+def _days(value: object, where: str) -> Mapping[str, int]:
+    known = {kind: _number(1, 3650) for kind in DEFAULT_DAYS}
+    return MappingProxyType(_section(value, known, where, "collateral.maximum_age_days."))
+
+
+_COLLATERAL: dict[str, Callable[[object, str], Any]] = {
+    "offline": _flag,
+    "amd": _url,
+    "intel": _url,
+    "intel_certificates": _url,
+    "pccs": _url,
+    "ca_file": _path,
+    "subscription_key_file": _path,
+    "channel": _choice(STANDARD, EARLY),
+    "forecast": _flag,
+    "refresh_hours": _number(1, 24 * 30),
+    "keep": _kept,
+    "maximum_age_days": _days,
+    "amd_seconds": _number(0, 3600),
+    "strangers_per_hour": _number(1, 100_000),
+}
 _LISTEN = {
     "host": _text,
     "port": _number(0, 65535),
@@ -268,6 +352,7 @@ _LIMITS = {
     "read_seconds": _number(1, 120),
     "token_seconds": _number(30, 3600),
     "appraisal_days": _number(1, 36500),
+    "evidence_megabytes": _number(1, 100_000_000),
     "chains": _number(16, 1_000_000),
     "attempts_per_minute": _number(0, 1_000_000),
     "proxies": _addresses,
@@ -279,5 +364,6 @@ _TOP: dict[str, Callable[[object, str], Any]] = {
     "development": _flag,
     "listen": lambda value, where: Listen(**_section(value, _LISTEN, where, "listen.")),
     "tls": lambda value, where: Tls(**_section(value, _TLS, where, "tls.")),
+    "collateral": lambda value, where: Collateral(**_section(value, _COLLATERAL, where, "collateral.")),
     "limits": lambda value, where: Limits(**_section(value, _LIMITS, where, "limits.")),
 }

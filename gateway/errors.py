@@ -85,6 +85,17 @@ class GatewayReason(enum.StrEnum):
     STORE_CONFLICT = "store.conflict"
     STORE_FORKED = "store.forked"
 
+    # Collateral.
+    COLLATERAL_ROLLBACK = "collateral.rollback"
+    COLLATERAL_TOO_OLD = "collateral.too-old"
+    COLLATERAL_IN_USE = "collateral.in-use"
+
+    # Replays of stored appraisals.
+    REPLAY_NOT_KEPT = "replay.not-kept"
+    REPLAY_MALFORMED = "replay.malformed"
+    REPLAY_ALTERED = "replay.altered"
+    REPLAY_INCOMPLETE = "replay.incomplete"
+
     # The ledger.
     LEDGER_UNAVAILABLE = "ledger.unavailable"
     LEDGER_BROKEN = "ledger.broken"
@@ -171,6 +182,13 @@ ABOUT: Mapping[GatewayReason, About] = MappingProxyType(
         _R.STORE_BUSY: About(503, _AGAIN),
         _R.STORE_CONFLICT: About(409, "This exists already"),
         _R.STORE_FORKED: About(503, _AGAIN),
+        _R.REPLAY_NOT_KEPT: About(410, "What this attempt was decided on is not kept"),
+        _R.REPLAY_MALFORMED: About(400, "This is no replay bundle"),
+        _R.REPLAY_ALTERED: About(409, "What was kept is not what the attempt was decided on"),
+        _R.REPLAY_INCOMPLETE: About(409, "Something that the attempt was decided on is gone"),
+        _R.COLLATERAL_ROLLBACK: About(409, "This is older than what is held"),
+        _R.COLLATERAL_TOO_OLD: About(422, "This is too old, or not valid now"),
+        _R.COLLATERAL_IN_USE: About(409, "This is still needed"),
         _R.LEDGER_UNAVAILABLE: About(503, "The ledger cannot be written, so nothing is released"),
         _R.LEDGER_BROKEN: About(500, "The ledger does not hold together"),
         _R.KEYS_ABSENT: About(500, _KEYS),

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-import jwt
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -28,10 +27,8 @@ from gateway.token import jws
 
 T = TypeVar("T")
 
-ALGORITHM = "ES256"
 _GCM_NONCE, _GCM_TAG = 12, 16
 _LOCK_SECONDS = 10.0
-_JWS = jwt.PyJWS(algorithms=[ALGORITHM])
 _RESERVED = frozenset({"alg", "kid", "crit", "b64", "jwk", "jku", "x5c", "x5u", "x5t", "x5t#S256"})
 """Header members that a caller of `sign_jws` cannot set: they choose keys, algorithms or meaning."""
 
@@ -58,6 +55,7 @@ class FileKeys:
     def __init__(self, folder: Path, identity: StoreIdentity, random: Random) -> None:
         """Use `FileKeys.create` or `FileKeys.load`."""
         self._folder, self._identity, self._random = folder, identity, random
+        self._manifest_path = os.fspath(folder / keyring.MANIFEST)
         self._lock = threading.Lock()
         self._loaded = self._load()
 
@@ -115,9 +113,7 @@ class FileKeys:
         if not isinstance(header.get("typ"), str) or not header["typ"]:
             raise ValueError("a token says its type")
         key = self._current().signing
-        return _JWS.encode(
-            payload, key.private, algorithm=ALGORITHM, headers={**header, "alg": ALGORITHM, "kid": key.kid}
-        )
+        return jws.sign({**header, "kid": key.kid}, payload, key.private)
 
     def verify_jws(self, token: str, typ: str) -> bytes:
         try:
@@ -192,7 +188,7 @@ class FileKeys:
         """What the folder says now; what it said last when it cannot be asked (the keys are the same)."""
         loaded = self._loaded
         try:
-            fresh = _stamp(self._folder)
+            fresh = _stamp(self._manifest_path)
         except OSError:
             return loaded
         if fresh == loaded.stamp:
@@ -209,7 +205,7 @@ class FileKeys:
 
     def _load(self) -> _Loaded:
         try:
-            stamp = _stamp(self._folder)
+            stamp = _stamp(self._manifest_path)
         except OSError:
             raise _absent(self._folder) from None
         files.require_private(self._folder, GatewayReason.KEYS_PERMISSIONS, folder=True)
@@ -233,11 +229,11 @@ def bound(key_id: str, associated: bytes) -> bytes:
 
 
 def _published(key: keyring.SigningKey) -> Mapping[str, str]:
-    return {**keyring.jwk(key.private.public_key()), "alg": ALGORITHM, "kid": key.kid, "use": "sig"}
+    return {**keyring.jwk(key.private.public_key()), "alg": jws.ALGORITHM, "kid": key.kid, "use": "sig"}
 
 
-def _stamp(folder: Path) -> tuple[int, int, int]:
-    found = os.stat(folder / keyring.MANIFEST)
+def _stamp(manifest: str) -> tuple[int, int, int]:
+    found = os.stat(manifest)
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 

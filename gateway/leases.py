@@ -6,15 +6,16 @@ can be told is which guests would be refused today, so that somebody rotates the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from gateway import evidence
+from gateway.appraisals import AppraisalStore
 from gateway.appraiser import Appraiser
 from gateway.errors import GatewayError
 from gateway.policybook import Compiled
-from gateway.ports import AppraisalStore, Ledger
+from gateway.ports import Keys, Ledger
 from gateway.protocol import native
 from gateway.record import rfc3339
 from gateway.releasing import decide_paths
@@ -62,7 +63,12 @@ def running(ledger: Ledger, tenant: str, now: datetime) -> tuple[list[Lease], bo
 
 
 def review(
-    ledger: Ledger, appraisals: AppraisalStore, appraiser: Appraiser, tenant: str, now: datetime
+    ledger: Ledger,
+    appraisals: AppraisalStore,
+    keys: Keys,
+    appraiser: Appraiser,
+    tenant: str,
+    now: datetime,
 ) -> dict[str, Any]:
     """Every running lease decided anew: with today's documents, collateral and time, from stored evidence.
 
@@ -75,7 +81,7 @@ def review(
     refused = []
     for lease in leases[:MOST]:
         if lease.appraisal not in verified:
-            verified[lease.appraisal] = _verify(appraisals, appraiser, tenant, lease.appraisal, now)
+            verified[lease.appraisal] = _verify(appraisals, keys, appraiser, tenant, lease.appraisal, now)
         reason = _reason(appraiser, compiled, verified[lease.appraisal], tenant, lease.path, now)
         if reason is not None:
             refused.append(
@@ -90,16 +96,17 @@ def review(
 
 
 def _verify(
-    appraisals: AppraisalStore, appraiser: Appraiser, tenant: str, jti: str, now: datetime
+    appraisals: AppraisalStore, keys: Keys, appraiser: Appraiser, tenant: str, jti: str, now: datetime
 ) -> Verification | str:
     """The findings about stored evidence, or the code of why there are none."""
     stored = appraisals.get(tenant, jti)
     if stored is None:
         return "release.appraisal-absent"
     try:
-        runtime = native.parse_runtime_data(stored.runtime_data)
-        message: Mapping[str, Any] = strictjson.loads(stored.evidence, "evidence", limit=native.MAX_BODY)
-        return appraiser.verify(open_message(message), ReportData(runtime.report_data), now)
+        submission = evidence.open_stored(keys, stored)
+        runtime = native.parse_runtime_data(submission.runtime_data)
+        opened = open_message(strictjson.loads(submission.evidence, "evidence", limit=native.MAX_BODY))
+        return appraiser.verify(opened, ReportData(runtime.report_data), now)[0]
     except PolicyError:
         raise
     except (GatewayError, AttestationError) as error:

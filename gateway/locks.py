@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_EAGER = 0.0001
-_PATIENT = 0.001
-_EAGER_TRIES = 50
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.0001, 0.001
 
 
 def open_lock_file(path: Path) -> int:
@@ -40,13 +38,14 @@ def unlock(descriptor: int) -> None:
 
 
 def _wait(descriptor: int, until: float) -> None:
-    """Poll, because flock knows no deadline. Raises TimeoutError."""
-    tries = 0
+    """Poll, because flock knows no deadline: eagerly at first, then less, for every look costs the threads
+    that have work to do. Raises TimeoutError."""
+    pause = _FIRST_PAUSE
     while not try_lock(descriptor):
-        tries += 1
         if time.monotonic() >= until:
             raise TimeoutError
-        time.sleep(_EAGER if tries < _EAGER_TRIES else _PATIENT)
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 class TurnLock:

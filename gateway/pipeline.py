@@ -28,22 +28,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from gateway import nonces, record
+from gateway import evidence, nonces, record
 from gateway.admission import check_place, own_token, releasable
-from gateway.appraiser import Appraiser
+from gateway.appraisals import AppraisalStore, StoredAppraisal
+from gateway.appraiser import Appraiser, Errand
 from gateway.attempts import Attempt, Recorder, new_id
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import Compiled
-from gateway.ports import (
-    NONCE_LIFETIME,
-    AppraisalStore,
-    Clock,
-    Keys,
-    LedgerReceipt,
-    NonceStore,
-    PolicyChanged,
-    Random,
-)
+from gateway.ports import NONCE_LIFETIME, Clock, Keys, LedgerReceipt, NonceStore, PolicyChanged, Random
 from gateway.protocol import native
 from gateway.refusal import Denied, of_appraisal, of_error
 from gateway.releasing import Decision, Plan, Releaser, decide_paths, refusals_of
@@ -87,15 +79,17 @@ def challenge(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
     return {"nonce": nonce, "expires_in": int(NONCE_LIFETIME.total_seconds())}
 
 
-def attest(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
+def attest(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict[str, Any]:
     """POST /v1/attest: an EAR for accepted evidence, with the secrets asked for. Raises Denied."""
     request = native.parse_attest(body)
     runtime = native.parse_runtime_data(request.runtime_data)
-    attempt = _begin(gateway, tenant, "attest", runtime)
+    attempt = _begin(gateway, tenant, "attest", runtime, client)
     with gateway.recorder.recording(attempt):
         check_place(runtime, tenant=tenant, audiences=gateway.audiences)
         opened = _open(attempt, request.evidence)
-        verification = gateway.appraiser.verify(opened, ReportData(runtime.report_data), attempt.at)
+        verification, attempt.inputs = gateway.appraiser.verify(
+            opened, ReportData(runtime.report_data), attempt.at, attempt.errand
+        )
 
         def decide(epoch: int, compiled: Compiled) -> tuple[str, Plan, Sequence[LedgerReceipt]]:
             judge = _judge(gateway, compiled, verification, attempt.at)
@@ -111,14 +105,14 @@ def attest(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
             )
             return token, plan, receipts
 
-        token, plan, receipts = _under_what_counts(gateway, tenant, decide)
+        token, plan, receipts = _under_what_counts(gateway, attempt, decide)
         return {"attempt": attempt.id, "ear": token} | _release(gateway, attempt, runtime, plan, receipts)
 
 
-def release(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
+def release(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict[str, Any]:
     """POST /v1/release: secrets for an EAR of ours, decided anew. Raises Denied."""
     request = native.parse_release(body)
-    attempt = _new(gateway, tenant, "release")
+    attempt = _new(gateway, tenant, "release", client)
     try:
         claims = own_token(
             request.ear, keys=gateway.keys, issuer=gateway.issuer, tenant=tenant, now=attempt.at
@@ -129,23 +123,30 @@ def release(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
     attempt.facts |= {"appraisal": claims["jti"][:64], "paths": list(request.paths)}
     with gateway.recorder.recording(attempt):
         stored = releasable(claims, tenant=tenant, now=attempt.at, store=gateway.appraisals)
-        runtime = native.parse_runtime_data(stored.runtime_data)
-        opened = open_message(strictjson.loads(stored.evidence, "evidence", limit=native.MAX_BODY))
-        verification = gateway.appraiser.verify(opened, ReportData(runtime.report_data), attempt.at)
+        attempt.kept = evidence.again(stored)
+        submission = evidence.open_stored(gateway.keys, stored)
+        runtime = native.parse_runtime_data(submission.runtime_data)
+        opened = open_message(strictjson.loads(submission.evidence, "evidence", limit=native.MAX_BODY))
+        verification, attempt.inputs = gateway.appraiser.verify(
+            opened, ReportData(runtime.report_data), attempt.at, attempt.errand
+        )
 
-        def decide(epoch: int, compiled: Compiled) -> tuple[Plan, Sequence[LedgerReceipt]]:
+        def decide(epoch: int, compiled: Compiled) -> tuple[Plan, Sequence[LedgerReceipt], Appraisal]:
             judge = _judge(gateway, compiled, verification, attempt.at)
             decisions = decide_paths(compiled, tenant, request.paths, judge)
             if not any(decision.grant for decision in decisions):
                 raise _all_refused(gateway, attempt, decisions, decisions[0].appraisal)
             plan = gateway.releaser.plan(attempt, runtime, decisions)
-            return plan, gateway.recorder.journal.commit(plan.entries, epoch=epoch)
+            receipts = gateway.recorder.journal.commit(plan.entries, epoch=epoch)
+            granted = next(d.appraisal for d in decisions if d.grant is not None and d.appraisal is not None)
+            return plan, receipts, granted
 
-        plan, receipts = _under_what_counts(gateway, tenant, decide)
-        return {"attempt": attempt.id} | _release(gateway, attempt, runtime, plan, receipts)
+        plan, receipts, granted = _under_what_counts(gateway, attempt, decide)
+        row = gateway.recorder.granted(attempt, granted)
+        return {"attempt": attempt.id} | _release(gateway, attempt, runtime, plan, receipts, row)
 
 
-def verify(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
+def verify(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict[str, Any]:
     """POST /v1/verify: what a relying party may know. Never releases, whatever the verdict.
 
     With our own challenge the attempt is recorded; without one nothing is stored, for anybody may ask.
@@ -155,10 +156,10 @@ def verify(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
         binding: Binding = Unbound("the relying party gave no report data")
         if request.report_data is not None:
             binding = ReportData(request.report_data)
-        attempt = _new(gateway, tenant, "verify")
+        attempt = _new(gateway, tenant, "verify", client)
         return _verify(gateway, attempt, request, binding, None)
     runtime = native.parse_runtime_data(request.runtime_data)
-    attempt = _begin(gateway, tenant, "verify", runtime)
+    attempt = _begin(gateway, tenant, "verify", runtime, client)
     with gateway.recorder.recording(attempt):
         check_place(runtime, tenant=tenant, audiences=gateway.audiences)
         return _verify(gateway, attempt, request, ReportData(runtime.report_data), runtime)
@@ -167,14 +168,16 @@ def verify(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
 # --- the stages ----------------------------------------------------------------------------------------
 
 
-def _new(gateway: Gateway, tenant: str, kind: str) -> Attempt:
-    return Attempt(id=new_id(gateway.random), tenant=tenant, kind=kind, at=gateway.clock.now())
+def _new(gateway: Gateway, tenant: str, kind: str, client: str) -> Attempt:
+    """client: the address that asks, for the budget of machines never seen before."""
+    errand = Errand(client=f"{tenant} {client}")
+    return Attempt(id=new_id(gateway.random), tenant=tenant, kind=kind, at=gateway.clock.now(), errand=errand)
 
 
-def _begin(gateway: Gateway, tenant: str, kind: str, runtime: native.RuntimeData) -> Attempt:
+def _begin(gateway: Gateway, tenant: str, kind: str, runtime: native.RuntimeData, client: str) -> Attempt:
     """Use up the challenge. What carries none of ours is counted. The first replay of a used one is an
     attempt, and recorded; all further ones are counted too, so that nobody fills the ledger with them."""
-    attempt = _new(gateway, tenant, kind)
+    attempt = _new(gateway, tenant, kind, client)
     attempt.runtime_data = runtime.raw
     attempt.facts["jkt"] = runtime.key.thumbprint
     try:
@@ -194,19 +197,21 @@ def _first_replay(gateway: Gateway, tenant: str, nonce: str, now: datetime) -> b
     return gateway.nonces.consume(tenant, mark, now + NONCE_LIFETIME)
 
 
-def _open(attempt: Attempt, evidence: native.Evidence) -> Opened:
+def _open(attempt: Attempt, sent: native.Evidence) -> Opened:
     """Parsed evidence out of what was sent, which is kept as it was sent."""
-    opened = open_message(evidence)
-    attempt.evidence = record.encode(evidence)
+    opened = open_message(sent)
+    attempt.evidence = record.encode(sent)
     return opened
 
 
-def _under_what_counts(gateway: Gateway, tenant: str, decide: Callable[[int, Compiled], T]) -> T:
+def _under_what_counts(gateway: Gateway, attempt: Attempt, decide: Callable[[int, Compiled], T]) -> T:
     """What `decide` makes of the documents that count, and commits under their epoch. Nothing was written,
     and nothing opened, when it finds that others changed them: then it is asked again."""
     for _ in range(_TURNS):
+        epoch, compiled = gateway.appraiser.book.at(attempt.tenant)
+        attempt.baselines = compiled.platform.baselines  # noted for a replay
         try:
-            return decide(*gateway.appraiser.book.at(tenant))
+            return decide(epoch, compiled)
         except PolicyChanged:
             continue
     raise GatewayError(
@@ -216,6 +221,13 @@ def _under_what_counts(gateway: Gateway, tenant: str, decide: Callable[[int, Com
         expected="policies that stay while one decision is made",
         found=f"{_TURNS} changes by others",
     )
+
+
+def _compiled(gateway: Gateway, attempt: Attempt) -> Compiled:
+    """What is active for the attempt's tenant now, and noted for a replay."""
+    compiled = gateway.appraiser.book.of(attempt.tenant)
+    attempt.baselines = compiled.platform.baselines
+    return compiled
 
 
 def _judge(
@@ -282,9 +294,11 @@ def _release(
     runtime: native.RuntimeData,
     plan: Plan,
     receipts: Sequence[LedgerReceipt],
+    row: StoredAppraisal | None = None,
 ) -> dict[str, Any]:
-    """Hand out what was granted. When no secret was there, it is the reply's refusal, and recorded."""
-    done = gateway.releaser.hand_out(attempt, runtime, plan, receipts)
+    """Hand out what was granted. When no secret was there, it is the reply's refusal. row: what is stored of
+    the attempt when something was handed out, unless that was done before."""
+    done = gateway.releaser.hand_out(attempt, runtime, plan, receipts, row)
     if plan.grants and not done.releases:
         raise gateway.recorder.refuse(attempt, done.refusals[-1].why, refusals=done.refusals)
     return {
@@ -301,8 +315,8 @@ def _verify(
     runtime: native.RuntimeData | None,
 ) -> dict[str, Any]:
     opened = _open(attempt, request.evidence)
-    verification = gateway.appraiser.verify(opened, binding, attempt.at)
-    compiled = gateway.appraiser.book.of(attempt.tenant)
+    verification, attempt.inputs = gateway.appraiser.verify(opened, binding, attempt.at, attempt.errand)
+    compiled = _compiled(gateway, attempt)
     appraisal = gateway.appraiser.judge(verification, compiled, _named(compiled, request.policy), attempt.at)
     expires, told = _expiry(gateway, verification, attempt.at), record.of(appraisal)
     if runtime is not None and appraisal.verdict is Verdict.ACCEPTED:
@@ -311,7 +325,9 @@ def _verify(
         gateway.recorder.refuse(attempt, of_appraisal(appraisal), appraisal)
     nonce = b64.encode_url(binding.expected) if isinstance(binding, ReportData) else None
     token = _token(gateway, attempt, appraisal, told, expires, runtime, ear.BACKGROUND, nonce)
-    return {"attempt": attempt.id, "ear": token} | record.public(told)
+    reply = {"attempt": attempt.id, "ear": token} | record.public(told)
+    undecided = appraisal.verdict is Verdict.UNDECIDED and attempt.errand.retry_after is not None
+    return reply | ({"retry_after": attempt.errand.retry_after} if undecided else {})
 
 
 def _expiry(gateway: Gateway, verification: Verification, now: datetime) -> datetime:

@@ -11,7 +11,28 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from verifiers.model import Need
+from gateway.appraisals import StoredAppraisal
+from gateway.collateral.ports import (
+    CollateralSource as CollateralSource,
+)
+from gateway.collateral.ports import (
+    CollateralStore as CollateralStore,
+)
+from gateway.collateral.ports import (
+    HeldCollateral as HeldCollateral,
+)
+from gateway.collateral.ports import (
+    HeldObject as HeldObject,
+)
+from gateway.collateral.ports import (
+    Placed as Placed,
+)
+from gateway.collateral.ports import (
+    Slot as Slot,
+)
+from gateway.collateral.ports import (
+    Supplied as Supplied,
+)
 
 
 class Clock(Protocol):
@@ -113,6 +134,11 @@ class DocumentStore(Protocol):
         change, so that compiled policies can be cached by (tenant, epoch)."""
         ...
 
+    def versions(self, tenant: str, names: Sequence[tuple[str, str, int]]) -> Sequence[StoredDocument]:
+        """The documents of these (kind, name, version), whether or not they count today; of this tenant, and
+        baselines. What is not known is absent."""
+        ...
+
     def everything(self) -> tuple[int, Sequence[StoredDocument]]:
         """(epoch, active documents of all tenants, baselines included)."""
         ...
@@ -123,7 +149,7 @@ class DocumentStore(Protocol):
 
     def epoch(self) -> int: ...
 
-    def versions(self, tenant: str, name: str) -> Sequence[StoredDocument]:
+    def ever(self, tenant: str, name: str) -> Sequence[StoredDocument]:
         """Everything of that name that ever counted for this tenant, baselines included, oldest first."""
         ...
 
@@ -150,7 +176,7 @@ class DocumentStore(Protocol):
         ...
 
 
-# --- approval of changes -----------------------------------------------------------------------
+# --- approval of changes ---
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,72 +191,18 @@ class StoredChange:
     record: Mapping[str, Any]
 
 
-# --- collateral --------------------------------------------------------------------------------
+# --- gauges ---
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredCollateral:
-    """One object as its vendor served it. kind: "certificate", "crl", "tcb-info" or "qe-identity"."""
+class Gauges(Protocol):
+    """Numbers that one process works out and all of them show."""
 
-    kind: str
-    key: str
-    """What it is for, from its verified content: issuer and serial, FMSPC, enclave id …"""
-    sha256: str
-    source: bytes
-    imported: datetime
-
-
-class CollateralStore(Protocol):
-    def put(self, collateral: StoredCollateral) -> None: ...
-
-    def all(self) -> tuple[int, Sequence[StoredCollateral]]:
-        """(generation, everything held). The generation grows with every change."""
+    def read(self, prefix: str) -> Mapping[str, int]:
+        """Those whose names begin so. One small read."""
         ...
 
-    def generation(self) -> int:
-        """Cheap: to see whether what `all` gave is still everything."""
-        ...
-
-
-class CollateralSource(Protocol):
-    def get(self, needs: Sequence[Need]) -> Mapping[str, Sequence[bytes]]:
-        """Bytes by kind ("certificate", "crl", "tcb-info", "qe-identity") that may answer `needs`; NOT yet
-        verified. Never blocks on a vendor; what is not at hand is simply absent."""
-        ...
-
-
-# --- appraisals --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredAppraisal:
-    """One appraisal: what a token's `jti` names. Release re-evaluates it from `evidence`; the key comes
-    from `runtime_data`, never from a token.
-
-    releasable: False for everything that came through /v1/verify. record: the result as JSON.
-    """
-
-    tenant: str
-    jti: str
-    created: datetime
-    expires: datetime
-    releasable: bool
-    verdict: str
-    evidence: bytes
-    runtime_data: bytes
-    record: bytes
-
-
-class AppraisalStore(Protocol):
-    """Appraisals as they were recorded. What writes them is the `Journal`."""
-
-    def get(self, tenant: str, jti: str) -> StoredAppraisal | None: ...
-
-    def recent(self, tenant: str, limit: int) -> Sequence[StoredAppraisal]: ...
-
-    def prune(self, before: datetime) -> int:
-        """Forget appraisals of every tenant that were made before that time; how many. What the ledger says
-        of them stays. A little at a time, so that nobody waits long; interrupted, it has forgotten a part."""
+    def write(self, values: Mapping[str, int]) -> None:
+        """All of them or none; others stay."""
         ...
 
 

@@ -24,7 +24,7 @@ def of(appraisal: Appraisal) -> dict[str, Any]:
     """The whole appraisal in JSON's types. Record, result token and reply are all made from this."""
     verification = appraisal.verification
     return {
-        "verdict": appraisal.verdict.value,
+        "verdict": str(appraisal.verdict),
         "reason": appraisal.reason,
         "rule": appraisal.rule,
         "authentic": verification.authentic,
@@ -62,7 +62,7 @@ def evidence_json(verification: Verification) -> dict[str, Any]:
     """What was looked at; `digest` is over the signed bytes."""
     summary = verification.evidence
     return {
-        "type": summary.kind.value,
+        "type": str(summary.kind),
         "version": summary.version,
         "signing_key": summary.signing_key,
         "product": summary.product,
@@ -83,7 +83,7 @@ def tcb_json(appraisal: Appraisal) -> dict[str, Any]:
 def check_json(check: Check) -> dict[str, Any]:
     out = {
         "id": check.id,
-        "outcome": check.outcome.value,
+        "outcome": str(check.outcome),
         "expected": check.expected,
         "found": check.found,
         "source": check.source,

@@ -38,11 +38,19 @@ class PathRefusal:
 
 
 class Denied(Exception):
-    """Nothing was released. It is in the ledger already when this is raised."""
+    """Nothing was released. It is in the ledger already when this is raised. retry_after: seconds after which
+    what was missing may be there; None when coming again would not help."""
 
-    def __init__(self, why: Why, *, attempt: str, refusals: tuple[PathRefusal, ...] = ()) -> None:
+    def __init__(
+        self,
+        why: Why,
+        *,
+        attempt: str,
+        refusals: tuple[PathRefusal, ...] = (),
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(f"{why.reason} at {why.where}, attempt {attempt}")
-        self.why, self.attempt, self.refusals = why, attempt, refusals
+        self.why, self.attempt, self.refusals, self.retry_after = why, attempt, refusals, retry_after
 
 
 def because(reason: GatewayReason, where: str, verdict: Verdict = Verdict.REFUSED) -> Why:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import secrets
+from gateway.appraisals import StoredAppraisal
 from gateway.attempts import Attempt
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import Compiled
@@ -83,12 +84,17 @@ class Releaser:
         )
 
     def hand_out(
-        self, attempt: Attempt, runtime: RuntimeData, plan: Plan, receipts: Sequence[LedgerReceipt]
+        self,
+        attempt: Attempt,
+        runtime: RuntimeData,
+        plan: Plan,
+        receipts: Sequence[LedgerReceipt],
+        row: StoredAppraisal | None = None,
     ) -> HandedOut:
         """Open, wrap and sign what was granted. receipts: of the plan's entries, which are durable.
 
         A secret that is not there is one path's refusal. Whatever else is raised, nothing is handed out, and
-        the ledger says so of every path.
+        the ledger says so of every path. row: stored with the outcomes when something is handed out.
         """
         if len(receipts) != len(plan.entries):
             raise AssertionError("a plan whose intents are not in the ledger")
@@ -113,7 +119,7 @@ class Releaser:
             failed = {"result": "failed", "reason": str(reason)}
             self._outcomes(attempt, [_named(attempt, runtime, grant) | failed for grant in plan.grants])
             raise
-        self._outcomes(attempt, outcomes)
+        self._outcomes(attempt, outcomes, row if releases else None)
         return HandedOut(releases=tuple(releases), refusals=(*plan.refusals, *absent))
 
     def _sealed(self, tenant: str, runtime: RuntimeData, grant: ReleaseGrant) -> tuple[int, str]:
@@ -130,9 +136,12 @@ class Releaser:
         )
         return opened.version, self.keys.sign_jws({"typ": native.TYP}, payload)
 
-    def _outcomes(self, attempt: Attempt, bodies: Sequence[dict[str, Any]]) -> None:
+    def _outcomes(
+        self, attempt: Attempt, bodies: Sequence[dict[str, Any]], row: StoredAppraisal | None = None
+    ) -> None:
         if bodies:
-            self.journal.commit([NewEntry(attempt.tenant, "release.outcome", body) for body in bodies])
+            entries = [NewEntry(attempt.tenant, "release.outcome", body) for body in bodies]
+            self.journal.commit(entries, row)
 
 
 def refusals_of(decisions: Sequence[Decision]) -> tuple[PathRefusal, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.client
 import json
 import logging
@@ -25,12 +26,16 @@ from granian.server import Server
 
 from gateway import app, files
 from gateway.adapters import SystemClock
+from gateway.collateral import refresher
 from gateway.config import Config
 from gateway.errors import GatewayError
-from gateway.http import app as web
+from gateway.forecast import fleet, gauges
+from gateway.http.answer import fixed_headers
+from gateway.http.app import Application
 from gateway.http.front import Front
 from gateway.http.limiter import Limiter
 from gateway.store import Store
+from policies.errors import PolicyError
 
 _HEADER_MILLISECONDS = 10_000
 _CONNECTIONS = 1024
@@ -39,6 +44,9 @@ _STOP_SECONDS = 10
 _READY_SECONDS = 60
 _POLL_SECONDS = 0.05
 _HOUSEKEEPING_SECONDS = 60.0
+_YOUNG_OBJECTS = 10_000
+"""New objects after which a worker looks for cycles among them. Requests leave next to none, so to look often
+is work for nothing; Python's own figure is 700."""
 
 log = logging.getLogger("sealgate.serve")
 
@@ -47,16 +55,19 @@ def load_application(config: Config) -> Any:
     """What granian calls in a worker process: the front, and behind it the WSGI application."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     site, _ = app.compose(config)
-    application = web.create(site)
+    application = Application(site)
     limiter = Limiter(
         config.limits.attempts_per_minute,
         proxies=config.limits.proxies,
-        headers=web.fixed_headers(site),
+        headers=fixed_headers(site),
         count=lambda route: site.metrics.count("sealgate_http_requests_total", route=route, status="429"),
     )
+    gc.collect()
+    gc.freeze()  # what is there now stays for ever: no need to look through it again and again
+    gc.set_threshold(_YOUNG_OBJECTS)
     return Front(
-        application.wsgi_app,
-        web.body_limits(application),
+        application,
+        application.limit_of,
         threads=config.listen.threads,
         seconds=config.limits.read_seconds,
         refusal=limiter.refusal,
@@ -83,9 +94,17 @@ def serve(config: Config, store: Store, *, ready: Callable[[], None]) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_SECONDS,
     )
-    for job in (partial(_announce, config, ready), partial(_keep_house, config, store)):
+    stop = threading.Event()
+    jobs = [partial(_announce, config, ready), partial(_keep_house, config, store)]
+    engine = app.engine(config, store)
+    if engine is not None:
+        jobs += [partial(refresher.keep_fresh, engine, vendor.name, stop) for vendor in engine.vendors]
+    for job in jobs:
         server.on_startup(threading.Thread(target=job, daemon=True).start)
-    server.serve(target_loader=partial(load_application, config), wrap_loader=False)
+    try:
+        server.serve(target_loader=partial(load_application, config), wrap_loader=False)
+    finally:
+        stop.set()
 
 
 @contextlib.contextmanager
@@ -115,9 +134,20 @@ def write_ready_file(path: Path, config: Config, token_file: Path | None) -> Non
 
 
 def tidy(config: Config, store: Store, now: datetime) -> None:
-    """Forget used challenges that have expired, and appraisals whose time is over."""
+    """Forget used challenges that have expired, appraisals whose time is over or that are too many, and then
+    the collateral that only they referred to."""
     store.nonces.prune(now)
     store.appraisals.prune(now - timedelta(days=config.limits.appraisal_days))
+    store.appraisals.shrink(config.limits.evidence_megabytes * 2**20)
+    store.collateral.prune(now)
+    store.chores.tidy(now)
+
+
+def look_ahead(config: Config, store: Store, now: datetime) -> None:
+    """What is ahead of the machines that were seen, once an hour, for `/metrics`."""
+    if gauges.due(store.gauges, now):
+        found = fleet.forecast(app.look_ahead(config, store), now, days=gauges.DAYS)
+        gauges.keep(store.gauges, found, now)
 
 
 def _keep_house(config: Config, store: Store) -> None:
@@ -127,8 +157,11 @@ def _keep_house(config: Config, store: Store) -> None:
         time.sleep(_HOUSEKEEPING_SECONDS)
         try:
             tidy(config, store, clock.now())
-        except GatewayError as error:
+            look_ahead(config, store, clock.now())
+        except (GatewayError, PolicyError) as error:
             log.warning("housekeeping: %s", error)
+        except Exception:  # our bug; without anybody who keeps house the disk fills
+            log.exception("housekeeping")
 
 
 def _announce(config: Config, ready: Callable[[], None]) -> None:

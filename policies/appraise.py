@@ -214,19 +214,23 @@ def _joined(
 ) -> tuple[list[Check], list[Check]]:
     """The verifier's checks and the baseline's, with requirements applied and one answer to each question.
 
-    Where a baseline rule asks for the revocation that the verifier left unchecked under the same id, and
-    cannot tell either, the rule's finding stands, with the verifier's more exact reason: so it can be waived.
-    No rule can answer for the verifier otherwise. Where both say the same, the rule adds nothing.
+    Where a baseline rule asks for the revocation that the verifier left open under the same id, unchecked or
+    for want of a current list, and cannot tell either, the rule's finding stands, with the verifier's more
+    exact reason: so it can be waived. No rule can answer for the verifier otherwise. Where both say the same,
+    the rule adds nothing.
     """
-    # A rule that leaves the question open itself cannot stand for one that the caller wants answered.
-    enough = {Outcome.UNKNOWN} if Requirement.REVOCATION in required else _OPEN
-    asked = {c.id for c in platform if c.id.endswith(REVOCATION_SUFFIX) and c.outcome in enough}
-    unasked = {c.id: c for c in checks if c.outcome is Outcome.NOT_CHECKED}
+    # A rule that leaves the question open itself cannot stand for one that the caller, or the verifier, wants
+    # answered.
+    asking = {c.id: c.outcome for c in platform if c.id.endswith(REVOCATION_SUFFIX)}
+    stands = {name for name, outcome in asking.items() if outcome is Outcome.UNKNOWN}
+    asked = stands if Requirement.REVOCATION in required else {n for n, o in asking.items() if o in _OPEN}
+    unasked = {c.id: c for c in checks if c.outcome in _OPEN}
     failed = {c.id for c in checks if c.outcome is Outcome.FAILED}
     verifier = [
         _required(check, required)
         for check in checks
         if not (check.outcome is Outcome.NOT_CHECKED and check.id in asked)
+        and not (check.outcome is Outcome.UNKNOWN and check.id in stands)
     ]
     if Requirement.FRESHNESS in required and not _has(checks, FRESHNESS_CHECK):
         verifier.append(_lacking(FRESHNESS_CHECK, "report data equal to ours"))

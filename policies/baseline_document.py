@@ -16,14 +16,17 @@ KIND = "platform-baseline/1"
 
 MAX_WAIVER = timedelta(days=365)
 
-_BECAUSE = ("advisory", "cve", "confidence", "read", "source", "note")
+REQUIRED = ("sealgate", "name", "version", "issued", "review_by", "applies_to", "rules")
+OPTIONAL = ("admits",)
+RULE_REQUIRED = ("id", "waivable")
+RULE_OPTIONAL = ("when", "require", "because", "fix", "asks", "floor")
+BECAUSE = ("advisory", "cve", "confidence", "read", "source", "note")
 
 
 def read(node: Map, context: Context) -> Baseline | None:
     problems = context.problems
     before = len(problems)
-    required = ("sealgate", "name", "version", "issued", "review_by", "applies_to", "rules")
-    fields = Fields(node, "the baseline", problems, required=required, optional=("admits",))
+    fields = Fields(node, "the baseline", problems, required=REQUIRED, optional=OPTIONAL)
     name, version = fields.id("name"), fields.positive("version")
     issued, review_by = fields.time("issued"), fields.time("review_by")
     kinds = _applies_to(fields, context)
@@ -80,8 +83,7 @@ def _admits(fields: Fields, kinds: frozenset[TeeKind]) -> frozenset[str]:
 def _rule(node: Node, kinds: frozenset[TeeKind], context: Context) -> BaselineRule | None:
     problems = context.problems
     before = len(problems)
-    optional = ("when", "require", "because", "fix", "asks", "floor")
-    fields = Fields(node, "a baseline rule", problems, required=("id", "waivable"), optional=optional)
+    fields = Fields(node, "a baseline rule", problems, required=RULE_REQUIRED, optional=RULE_OPTIONAL)
     rule_id, fix = fields.id("id"), fields.text("fix")
     floor, asks = _floor(fields), _asks(fields)
     if rule_id is not None and rule_id.startswith("minimum."):
@@ -151,7 +153,8 @@ def _waivable(node: Node | None, problems: Problems) -> timedelta | None:
     if node is None or (isinstance(node, Scalar) and node.text == "never" and not node.quoted):
         return None
     if not isinstance(node, Map):
-        problems.add("type-mismatch", node.at, "waivable is never or {up_to: 90d}")
+        hint = did_you_mean(node.text, ["never"]) if isinstance(node, Scalar) and not node.quoted else None
+        problems.add("type-mismatch", node.at, "waivable is never or {up_to: 90d}", hint=hint)
         return None
     fields = Fields(node, "waivable", problems, required=("up_to",))
     limit = fields.duration("up_to")
@@ -188,8 +191,8 @@ def _because(node: Node, problems: Problems) -> str:
     """One reason, as a line for people."""
     if isinstance(node, Scalar):
         return scalars.text(node, "because", problems) or ""
-    fields = Fields(node, "because", problems, required=(), optional=_BECAUSE)
-    said = {key: fields.text(key) for key in _BECAUSE}
+    fields = Fields(node, "because", problems, required=(), optional=BECAUSE)
+    said = {key: fields.text(key) for key in BECAUSE}
     head = " ".join(text for key in ("advisory", "cve", "source", "note") if (text := said[key]))
     tail = [text for text in (said["confidence"], f"read {said['read']}" if said["read"] else None) if text]
     return head + (f" ({', '.join(tail)})" if tail else "")

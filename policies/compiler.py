@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from policies import conditions
+from policies import conditions, risks
 from policies.errors import Place, PolicyErrors, Problems, did_you_mean, quote
-from policies.minimums import MAX_WAIVER, MINIMUMS, open_in_rule
+from policies.minimums import MINIMUMS, Platform, open_in_rule, platform_of
 from policies.model import (
     AcceptRisk,
+    All,
     AllowRule,
     Baseline,
     BaselineRule,
@@ -29,8 +30,7 @@ from policies.model import (
     Test,
 )
 from policies.paths import overlaps
-from policies.values import show_duration
-from policies.vocabulary import ALL_KINDS, Role
+from policies.vocabulary import ALL_KINDS, ROLES, kinds_of
 from verifiers.model import TeeKind
 
 
@@ -112,15 +112,20 @@ def compile(
         _check_uses(release, given, sets, problems)
     problems.check()
     programs = {}
+    named = {} if release is None else {rule.id: conditions.kinds_of_rule(rule) for rule in release.allow}
     for kind in TeeKind:
         rules = _baseline_programs(given, kind)
         if release is None:
             programs[kind] = Program(baseline=rules, deny=(), allow=())
         else:
-            programs[kind] = _release_program(release, rules, sets, kind, problems)
+            programs[kind] = _release_program(release, rules, sets, kind, named, problems)
     if release is not None:
-        _check_rules(release, sets, problems)
-        _check_risks(release, programs, problems)
+        _check_rules(release, sets, named, problems)
+        limits = {
+            kind: {item.rule.id: item.rule.waivable for item in program.baseline}
+            for kind, program in programs.items()
+        }
+        risks.check(release, limits, problems)
     problems.check()
     return Policy(
         baselines=given,
@@ -129,6 +134,9 @@ def compile(
         references=MappingProxyType({name: found.digest for name, found in sets.items()}),
     )
 
+
+Kinds = Mapping[str, frozenset[TeeKind] | None]
+"""Allow rule to the kinds of evidence that it names."""
 
 D = TypeVar("D", Baseline, ReferenceSet)
 
@@ -192,18 +200,16 @@ def _baseline_programs(baselines: tuple[Baseline, ...], kind: TeeKind) -> tuple[
     return tuple(out)
 
 
-def _kinds_of_rule(rule: AllowRule) -> frozenset[TeeKind] | None:
-    return conditions.kinds_named((rule.when, *rule.require))
-
-
 def _release_program(
     release: ReleasePolicy,
     baseline: tuple[RuleProgram, ...],
     sets: Mapping[str, ReferenceSet],
     kind: TeeKind,
+    named: Kinds,
     problems: Problems,
 ) -> Program:
     label = f"{release.name}@{release.version}"
+    platform = platform_of(kind, tuple(item.rule for item in baseline))
     deny = [
         DenyProgram(id=rule.id, when=when, source=_source(label, rule))
         for rule in release.deny
@@ -212,8 +218,9 @@ def _release_program(
     allow = [
         program
         for rule in release.allow
-        if kind in (_kinds_of_rule(rule) or ())
-        and (program := _allow_program(rule, release, baseline, sets, kind, problems)) is not None
+        if kind in (named[rule.id] or ())
+        and (program := _allow_program(rule, release, platform if baseline else None, sets, kind, problems))
+        is not None
     ]
     return Program(baseline=baseline, deny=tuple(deny), allow=tuple(allow))
 
@@ -225,29 +232,33 @@ def _source(label: str, rule: AllowRule | DenyRule) -> str:
 def _allow_program(
     rule: AllowRule,
     release: ReleasePolicy,
-    baseline: tuple[RuleProgram, ...],
+    platform: Platform | None,
     sets: Mapping[str, ReferenceSet],
     kind: TeeKind,
     problems: Problems,
 ) -> AllowProgram | None:
-    cut = [conditions.for_kind(part, kind) for part in (rule.when, *rule.require)]
-    for original, part in zip((rule.when, *rule.require), cut, strict=True):
+    cut: list[Condition] = []
+    for original in (rule.when, *rule.require):
+        part = conditions.for_kind(original, kind)
         if part is None:
             place = next((t.at for t in conditions.tests_of(original)), original.at)
             message = f"rule {rule.id} is for {kind.value} evidence, which cannot have what this asks for"
             problems.add("claim-type", place, message)
-    if None in cut:
+        else:
+            cut.append(part)
+    if len(cut) <= len(rule.require):
         return None
-    when, *require = (part for part in cut if part is not None)
-    if not baseline:
+    when, *require = cut
+    if platform is None:
         _open(rule, release, "minimum.baseline", kind, problems)
         return None
     if not _check_sets(rule, release, (when, *require), sets, kind, problems):
         return None
-    risks = [_cut_risk(risk, kind) for risk in release.accept_risk if risk.only_in == rule.id]
-    usable = tuple(risk for risk in risks if risk is not None)
+    own = [risk for risk in release.accept_risk if risk.only_in == rule.id]
+    cut_risks = [_cut_risk(risk, kind) for risk in own]
+    usable = tuple(risk for risk in cut_risks if risk is not None)
     accepted = {risk.finding for risk in usable}
-    left_open = open_in_rule((when, *require), kind, sets, tuple(item.rule for item in baseline))
+    left_open = open_in_rule((when, *require), kind, sets, platform)
     for finding in left_open:
         if finding not in accepted or not MINIMUMS[finding].waivable:
             _open(rule, release, finding, kind, problems)
@@ -304,9 +315,9 @@ def _check_sets(
     """Every set exists, is listed under `uses`, and has entries for this kind and role."""
     before = len(problems)
     for part in parts:
-        for test in conditions.tests_of(part):
+        for test in (part,) if isinstance(part, Test) else conditions.tests_of(part):
             if test.operator == "in_set" and _check_set(test, release, sets, problems):
-                shapes = sets[str(test.literal)].index.entries.get((Role(test.claim), kind), ())
+                shapes = sets[str(test.literal)].index.entries.get((ROLES[test.claim], kind), ())
                 if not shapes:
                     message = (
                         f"{test.literal} has no entry that states a {test.claim} of {kind.value} evidence: "
@@ -327,17 +338,21 @@ def _check_set(
     return False
 
 
-def _check_rules(release: ReleasePolicy, sets: Mapping[str, ReferenceSet], problems: Problems) -> None:
+def _check_rules(
+    release: ReleasePolicy, sets: Mapping[str, ReferenceSet], named: Kinds, problems: Problems
+) -> None:
     """What does not depend on the kind: each rule names kinds of evidence, and speaks of those only."""
     for rule in release.allow:
-        kinds = _kinds_of_rule(rule)
+        kinds = named[rule.id]
         if not kinds:
             minimum = MINIMUMS["minimum.evidence-type"]
             message = f'rule {rule.id} leaves "evidence-type" open: {minimum.leaves}'
             problems.add("open-finding", rule.at, message, hint=f"add {minimum.remedy}")
             continue
-        for test in (t for part in (rule.when, *rule.require) for t in conditions.tests_of(part)):
-            if not any(conditions.for_kind(test, kind) for kind in kinds):
+        # Single tests were looked at with each kind; branches about none of the rule's kinds fell away.
+        mixed = tuple(part for part in (rule.when, *rule.require) if not isinstance(part, Test))
+        for test in conditions.tests_of(All(mixed, rule.at)) if mixed else ():
+            if kinds.isdisjoint(kinds_of(test.claim)):
                 names = ", ".join(sorted(kind.value for kind in kinds))
                 message = f"{names} has no claim {quote(test.claim)}"
                 problems.add("claim-type", test.at, message)
@@ -350,47 +365,6 @@ def _check_rules(release: ReleasePolicy, sets: Mapping[str, ReferenceSet], probl
     for test in (test for part in elsewhere for test in conditions.tests_of(part)):
         if test.operator == "in_set":
             _check_set(test, release, sets, problems)
-
-
-def _check_risks(release: ReleasePolicy, programs: Mapping[TeeKind, Program], problems: Problems) -> None:
-    rules = {rule.id: rule for rule in release.allow}
-    for risk in release.accept_risk:
-        rule = rules.get(risk.only_in)
-        if rule is None:
-            hint = did_you_mean(risk.only_in, rules)
-            problems.add("unknown-rule", risk.only_in_at, f"no allow rule {quote(risk.only_in)}", hint=hint)
-            continue
-        kinds = _kinds_of_rule(rule)
-        if not kinds:
-            continue  # reported with the rule
-        limits = [
-            item.rule.waivable
-            for kind in kinds
-            for item in programs[kind].baseline
-            if item.rule.id == risk.finding
-        ]
-        if limits:
-            # Rules of two kinds of evidence may share an id: each of them has its say.
-            limit = None if None in limits else min(found for found in limits if found is not None)
-        elif risk.finding in MINIMUMS:
-            limit = MAX_WAIVER if MINIMUMS[risk.finding].waivable else None
-        else:
-            known = {item.rule.id for kind in kinds for item in programs[kind].baseline}
-            message = f"rule {risk.only_in} cannot have a finding {quote(risk.finding)}"
-            hint = did_you_mean(risk.finding, (*known, *MINIMUMS))
-            problems.add("unknown-finding", risk.finding_at, message, hint=hint)
-            continue
-        if limit is None:
-            problems.add("not-waivable", risk.finding_at, f"{risk.finding} can never be waived")
-        elif risk.expires - risk.valid_from > limit:
-            lasts = show_duration(risk.expires - risk.valid_from)
-            message = (
-                f"{risk.finding} can be accepted for at most {show_duration(limit)}; {risk.id} lasts {lasts}"
-            )
-            problems.add("risk-too-long", risk.at, message)
-        if all(_cut_risk(risk, kind) is None for kind in kinds):
-            message = f"only_when of {risk.id} asks for what evidence of rule {risk.only_in} cannot have"
-            problems.add("claim-type", risk.at, message)
 
 
 def check_overlap(releases: Iterable[ReleasePolicy]) -> None:

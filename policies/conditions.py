@@ -9,18 +9,23 @@ Each mapping has exactly one key, so that nothing depends on what several keys b
 
 from __future__ import annotations
 
-from policies import scalars, values
-from policies.errors import did_you_mean, quote
-from policies.model import All, Any, Condition, Not, Test
+from collections.abc import Mapping
+
+from policies import scalars, strictyaml, values
+from policies.errors import Problems, did_you_mean, quote
+from policies.model import All, AllowRule, Any, Condition, Not, Test
 from policies.operators import OPERATORS, Form, Operator, for_type
 from policies.reading import Context
 from policies.strictyaml import Map, Node, Scalar, Seq
 from policies.values import Literal
-from policies.vocabulary import EVIDENCE_TYPE, Role, describe, kinds_of
+from policies.vocabulary import EVIDENCE_TYPE, Role, Vocabulary, describe, kinds_of
+from verifiers.claimtypes import ClaimSpec
 from verifiers.model import TeeKind
 
 _CONNECTIVES = ("all", "any", "not")
 _ROLES = tuple(role.value for role in Role)
+_DEVICES = frozenset({"devices", "device"})
+"""Kept for quantifiers over devices, which need a verifier of device evidence first."""
 
 
 def read(node: Node, context: Context) -> Condition | None:
@@ -46,6 +51,18 @@ def read(node: Node, context: Context) -> Condition | None:
     return _test(key, value, context)
 
 
+def parse(text: str, name: str, claims: Mapping[str, ClaimSpec]) -> Condition:
+    """One condition that stands alone, as documents write it. name: for messages. Raises PolicyErrors."""
+    problems = Problems()
+    nodes = strictyaml.parse(text.encode(), name)
+    found = read(nodes[0], Context(problems, Vocabulary.of(claims))) if len(nodes) == 1 else None
+    if len(nodes) != 1:
+        problems.add("condition", nodes[1].at, "one condition is expected here")
+    problems.check()
+    assert found is not None
+    return found
+
+
 def read_all(node: Node, context: Context, what: str) -> tuple[Condition, ...]:
     """`require` and its like: one condition, or a list of which all must hold; () after reporting."""
     if not isinstance(node, Seq):
@@ -65,6 +82,10 @@ def _parts(what: str, node: Node, context: Context) -> tuple[Condition, ...] | N
 def _test(key: Scalar, value: Node, context: Context) -> Test | None:
     problems, name = context.problems, key.text
     spec = context.words.specs.get(name)
+    if name in _DEVICES:
+        message = "this version verifies no device evidence, so no rule can ask about devices"
+        problems.add("devices", key.at, message)
+        return None
     if spec is None and name not in _ROLES:
         hint = context.words.suggest(name) or did_you_mean(name, (*_ROLES, *_CONNECTIVES))
         problems.add("claim-unknown", key.at, f"there is no claim {quote(name)}", hint=hint)
@@ -137,10 +158,21 @@ def kinds_named(conditions: tuple[Condition, ...]) -> frozenset[TeeKind] | None:
     return named
 
 
+def kinds_of_rule(rule: AllowRule) -> frozenset[TeeKind] | None:
+    """The kinds of evidence that an allow rule names; None when it names none."""
+    return kinds_named((rule.when, *rule.require))
+
+
 def tests_of(condition: Condition) -> tuple[Test, ...]:
     """Every test in a tree, in order."""
     if isinstance(condition, Test):
         return (condition,)
     if isinstance(condition, Not):
         return tests_of(condition.of)
-    return tuple(test for part in condition.of for test in tests_of(part))
+    out: list[Test] = []
+    for part in condition.of:
+        if isinstance(part, Test):
+            out.append(part)
+        else:
+            out += tests_of(part)
+    return tuple(out)

@@ -43,6 +43,21 @@ class Place:
         return f"{self.source.name}:{self.line}:{self.column}"
 
 
+def pointed(head: str, place: Place, hint: str | None, width: int | None = None) -> str:
+    """A message with the line of the file, a caret below what is meant, and the hint."""
+    lines = place.source.lines
+    if not 1 <= place.line <= len(lines):
+        return head if hint is None else f"{head}\n      {hint}"
+    text = lines[place.line - 1]
+    start = max(0, place.column - 1 - MAX_QUOTE // 2) if len(text) > MAX_QUOTE else 0
+    shown = text[start : start + MAX_QUOTE]
+    cut = "…" if start + MAX_QUOTE < len(text) else ""
+    marks = max(1, min(width or place.width, len(shown) - (place.column - 1 - start)))
+    caret = " " * (place.column - 1 - start) + "^" * marks
+    said = "" if hint is None else f" {hint}"
+    return f"{head}\n{place.line:5d} |   {shown}{cut}\n      |   {caret}{said}"
+
+
 class PolicyError(AttestationError):
     """One problem in one document.
 
@@ -75,17 +90,7 @@ class PolicyError(AttestationError):
 
     def __str__(self) -> str:
         head = f"{self.where}: error[{self.reason.removeprefix('policy.')}] {self.message}"
-        lines = self.place.source.lines
-        if not 1 <= self.line <= len(lines):
-            return head if self.hint is None else f"{head}\n      {self.hint}"
-        text = lines[self.line - 1]
-        start = max(0, self.column - 1 - MAX_QUOTE // 2) if len(text) > MAX_QUOTE else 0
-        shown = text[start : start + MAX_QUOTE]
-        cut = "…" if start + MAX_QUOTE < len(text) else ""
-        marks = max(1, min(self.width, len(shown) - (self.column - 1 - start)))
-        caret = " " * (self.column - 1 - start) + "^" * marks
-        hint = "" if self.hint is None else f" {self.hint}"
-        return f"{head}\n{self.line:5d} |   {shown}{cut}\n      |   {caret}{hint}"
+        return pointed(head, self.place, self.hint, self.width)
 
 
 class PolicyErrors(PolicyError):

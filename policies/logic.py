@@ -17,7 +17,7 @@ from policies.model import All, Condition, Not, ReferenceSet, Test
 from policies.operators import OPERATORS, Truth
 from policies.references import all_matches, find
 from policies.values import fits, show
-from policies.vocabulary import INIT_DATA, INIT_DATA_REGISTER, ROLE_CLAIMS, Role
+from policies.vocabulary import INIT_DATA, INIT_DATA_REGISTER, ROLE_CLAIMS, ROLES, Role
 from verifiers.model import Claims, TeeKind
 
 NOT_FOUND = "missing"
@@ -159,7 +159,7 @@ def _in_set(test: Test, facts: Facts) -> Judgement:
         )
     if facts.now >= found.valid_until:
         return Judgement(Truth.MISSING, test.expected, f"{label} ended at {show(found.valid_until)}", EXPIRED)
-    role = Role(test.claim)
+    role = ROLES[test.claim]
     key = (role, facts.kind)
     for gone in all_matches(found.index.revoked.get(key, ()), facts.claims):
         revoked = found.index.revocations[gone]

@@ -19,13 +19,16 @@ from policies.vocabulary import (
     GUEST_COMPLETE,
     INIT_DATA,
     INIT_DATA_REGISTER,
-    Role,
+    ROLES,
 )
 from verifiers.model import TeeKind
 from verifiers.sevsnp.product import Product
 
 MAX_WAIVER = timedelta(days=90)
 """How long a minimum may be left open by an accepted risk."""
+
+MAX_SEEN = timedelta(days=14)
+"""How long a measurement may count that was seen and not predicted."""
 
 # Any one of these, pinned, says which workload runs: launch-time registers that the measured guest checks,
 # or the register that the guest extends with what it runs. An SGX enclave is its own workload.
@@ -52,10 +55,15 @@ class Minimum:
     """One thing that no rule may leave open. finding: what an accepted risk names."""
 
     finding: str
-    waivable: bool
+    up_to: timedelta | None
+    """How long an accepted risk may leave it open; None means never."""
     leaves: str
     """What follows when it is open."""
     remedy: str
+
+    @property
+    def waivable(self) -> bool:
+        return self.up_to is not None
 
 
 MINIMUMS: Mapping[str, Minimum] = MappingProxyType(
@@ -64,55 +72,66 @@ MINIMUMS: Mapping[str, Minimum] = MappingProxyType(
         for row in (
             Minimum(
                 finding="minimum.evidence-type",
-                waivable=False,
+                up_to=None,
                 leaves="nobody can say which checks apply",
                 remedy="when: {evidence.type: {equals: …}}",
             ),
             Minimum(
                 finding="minimum.baseline",
-                waivable=False,
+                up_to=None,
                 leaves="nothing is asked of the platform",
                 remedy="a baseline for this evidence under uses: baselines",
             ),
             Minimum(
                 finding="minimum.debug",
-                waivable=False,
+                up_to=None,
                 leaves="the host could read the guest's memory",
                 remedy="a baseline rule without `when`, waivable: never, that requires debug to be false",
             ),
             Minimum(
                 finding="minimum.revocation",
-                waivable=True,
+                up_to=MAX_WAIVER,
                 leaves="a withdrawn machine would still pass",
                 remedy="a baseline rule without `when`, asks: revocation, that requires checked CRLs",
             ),
             Minimum(
                 finding="minimum.tcb-floor",
-                waivable=True,
+                up_to=MAX_WAIVER,
                 leaves="hosts with any firmware, however old, would pass",
                 remedy="a floor in the rule (snp.reported_tcb: {at_least: …}), or exclude that product",
             ),
             Minimum(
                 finding="minimum.guest",
-                waivable=True,
+                up_to=MAX_WAIVER,
                 leaves="any image would pass",
                 remedy="guest: {in_set: …}",
             ),
             Minimum(
                 finding="minimum.workload",
-                waivable=True,
+                up_to=MAX_WAIVER,
                 leaves="any pod on an approved image would pass",
                 remedy="workload: {in_set: …}",
             ),
             Minimum(
                 finding="minimum.vmpl",
-                waivable=True,
+                up_to=MAX_WAIVER,
                 leaves="a less privileged layer could answer for the one that was measured",
                 remedy="snp.vmpl: {equals: 0}",
+            ),
+            Minimum(
+                finding="minimum.provenance",
+                up_to=MAX_SEEN,
+                leaves="what ran once would pass, though nobody knows from which image it came",
+                remedy="measurements predicted from the image, in place of entries with origin: seen",
             ),
         )
     }
 )
+
+
+_PRODUCTS = frozenset(line.value for line in Product)
+_PINNING = frozenset({"equals", "in"})
+_NOTHING = frozenset[str]()
 
 
 def pins(condition: Condition, kind: TeeKind, sets: Mapping[str, ReferenceSet]) -> frozenset[str]:
@@ -130,12 +149,9 @@ def pins(condition: Condition, kind: TeeKind, sets: Mapping[str, ReferenceSet]) 
 def _test_pins(test: Test, kind: TeeKind, sets: Mapping[str, ReferenceSet]) -> frozenset[str]:
     if test.operator == "in_set":
         found = sets.get(str(test.literal))
-        shapes = () if found is None else found.index.entries.get((Role(test.claim), kind), ())
-        return (
-            frozenset.intersection(*(frozenset(shape.names) for shape in shapes)) if shapes else frozenset()
-        )
-    if test.operator not in {"equals", "in"}:
-        return frozenset()
+        return _NOTHING if found is None else found.index.pinned.get((ROLES[test.claim], kind), _NOTHING)
+    if test.operator not in _PINNING:
+        return _NOTHING
     if test.claim == INIT_DATA:
         return frozenset({INIT_DATA_REGISTER[kind][0]}) if kind in INIT_DATA_REGISTER else frozenset()
     return frozenset({test.claim})
@@ -145,12 +161,12 @@ def open_in_rule(
     conditions: tuple[Condition, ...],
     kind: TeeKind,
     sets: Mapping[str, ReferenceSet],
-    baseline: tuple[BaselineRule, ...],
+    platform: Platform,
 ) -> list[str]:
     """Findings of the minimums that `conditions`, all of which must hold, and the baseline leave open."""
     pinned = frozenset[str]().union(*(pins(condition, kind, sets) for condition in conditions))
-    out = _open_in_baseline(kind, baseline)
-    if _open_floor(kind, conditions, baseline):
+    out = list(platform.open)
+    if _open_floor(kind, conditions, platform):
         out.append("minimum.tcb-floor")
     if not GUEST_COMPLETE[kind] <= pinned:
         out.append("minimum.guest")
@@ -158,7 +174,41 @@ def open_in_rule(
         out.append("minimum.workload")
     if kind is TeeKind.SEV_SNP and "snp.vmpl" not in pinned:
         out.append("minimum.vmpl")
+    if any(found.index.seen for found in sets.values()) and any(
+        _was_seen(condition, sets) for condition in conditions
+    ):
+        out.append("minimum.provenance")
     return out
+
+
+def _was_seen(condition: Condition, sets: Mapping[str, ReferenceSet]) -> bool:
+    """Whether `condition` leans on a set with an entry that was only seen."""
+    if isinstance(condition, Test):
+        found = sets.get(str(condition.literal)) if condition.operator == "in_set" else None
+        return found is not None and found.index.seen
+    parts = (condition.of,) if isinstance(condition, Not) else condition.of
+    return any(_was_seen(part, sets) for part in parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """What the baselines of one kind of evidence give every rule. open: minimums that they leave open.
+    floors: the products that have a floor, None when all have one."""
+
+    open: tuple[str, ...]
+    floors: frozenset[str] | None
+
+
+def platform_of(kind: TeeKind, baseline: tuple[BaselineRule, ...]) -> Platform:
+    """The same for every rule, so asked once."""
+    rules = [
+        rule
+        for rule in baseline
+        if rule.floor is Floor.YES and rule.require is not None and _bounds_tcb(rule.require, kind)
+    ]
+    everywhere = any(rule.when is None for rule in rules)
+    floors = frozenset(p for p in _PRODUCTS if any(_is_about(rule.when, p) for rule in rules))
+    return Platform(open=tuple(_open_in_baseline(kind, baseline)), floors=None if everywhere else floors)
 
 
 def _open_in_baseline(kind: TeeKind, baseline: tuple[BaselineRule, ...]) -> list[str]:
@@ -188,21 +238,15 @@ def _forbids(condition: Condition, claim: str) -> bool:
     return any(parts) if isinstance(condition, All) else all(parts)
 
 
-def _open_floor(kind: TeeKind, conditions: tuple[Condition, ...], baseline: tuple[BaselineRule, ...]) -> bool:
+def _open_floor(kind: TeeKind, conditions: tuple[Condition, ...], platform: Platform) -> bool:
     """Whether some machine that is admitted meets no floor, neither the rule's nor the baseline's."""
-    if any(_bounds_tcb(condition, kind) for condition in conditions):
+    if platform.floors is None:
         return False
-    floors = [
-        rule
-        for rule in baseline
-        if rule.floor is Floor.YES and rule.require is not None and _bounds_tcb(rule.require, kind)
-    ]
-    if any(rule.when is None for rule in floors):
+    without = () if kind is not TeeKind.SEV_SNP else _PRODUCTS - platform.floors
+    if without and all(excludes(conditions, "snp.product", product) for product in without):
         return False
-    if kind is not TeeKind.SEV_SNP:
-        return True
-    admitted = (line.value for line in Product if not _excludes(conditions, "snp.product", line.value))
-    return not all(any(_is_about(rule.when, product) for rule in floors) for product in admitted)
+    every_product = kind is TeeKind.SEV_SNP and not without
+    return not every_product and not any(_bounds_tcb(condition, kind) for condition in conditions)
 
 
 def _is_about(when: Condition | None, product: str) -> bool:
@@ -228,10 +272,12 @@ def _bounds_tcb(condition: Condition, kind: TeeKind) -> bool:
     return any(parts) if isinstance(condition, All) else all(parts)
 
 
-def _excludes(conditions: Iterable[Condition], claim: str, value: object) -> bool:
+def excludes(conditions: Iterable[Condition], claim: str, value: object) -> bool:
     """Whether `conditions`, all of which must hold, rule out that `claim` is `value`."""
     for condition in conditions:
-        if isinstance(condition, All) and _excludes(condition.of, claim, value):
+        if isinstance(condition, Test) and condition.claim != claim:
+            continue
+        if isinstance(condition, All) and excludes(condition.of, claim, value):
             return True
         named = _values(condition)
         if named is not None and named[0] == claim and value not in named[1]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from policies.errors import Place, Source
+from policies.paths import matches
 from policies.references import Entry, Index, Revoked
 from policies.values import Literal
 from verifiers.claimtypes import ClaimType
@@ -209,6 +210,9 @@ class ReleasePolicy:
     places: Mapping[str, Place] = field(compare=False, repr=False)
     """Where "secrets", "uses" and each used name stand, for messages."""
     source: Source = field(compare=False, repr=False)
+
+    def owns(self, path: str) -> bool:
+        return any(matches(pattern, path) for pattern in self.secrets)
 
 
 Document = Baseline | ReferenceSet | ReleasePolicy

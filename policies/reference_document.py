@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from policies import scalars, values
-from policies.errors import Place, Problems, quote
+from policies.errors import Place, Problems, did_you_mean, quote
 from policies.model import ReferenceSet
 from policies.reading import Context, Fields, distinct, pairs
 from policies.references import (
@@ -19,12 +19,18 @@ from policies.references import (
 from policies.strictyaml import Map, Node, Scalar
 from policies.values import Literal
 from policies.vocabulary import ROLE_CLAIMS, Role, kinds_of
-from verifiers.claimtypes import ClaimType
+from verifiers.claimtypes import ClaimSpec, ClaimType
 from verifiers.model import TeeKind
 
 KIND = "reference-values/1"
 
+REQUIRED = ("sealgate", "name", "version", "owner", "valid", "entries")
+OPTIONAL = ("provenance", "revoked")
+VALID = ("from", "until")
 _NOTES = ("note", "from_file")
+ENTRY = ("id", "origin", *_NOTES)
+REVOKED = ("entry", "since", "reason")
+ORIGINS = ("predicted", "seen")
 _TYPES = frozenset(
     {
         ClaimType.DIGEST,
@@ -41,13 +47,10 @@ _TYPES = frozenset(
 def read(node: Map, context: Context) -> ReferenceSet | None:
     problems = context.problems
     before = len(problems)
-    required = ("sealgate", "name", "version", "owner", "valid", "entries")
-    fields = Fields(
-        node, "the reference set", problems, required=required, optional=("provenance", "revoked")
-    )
+    fields = Fields(node, "the reference set", problems, required=REQUIRED, optional=OPTIONAL)
     name, version, owner = fields.id("name"), fields.positive("version"), fields.text("owner")
     valid = (
-        Fields(fields.node("valid") or node, "valid", problems, required=("from", "until"))
+        Fields(fields.node("valid") or node, "valid", problems, required=VALID)
         if (fields.node("valid") is not None)
         else None
     )
@@ -104,15 +107,30 @@ def _entry(node: Node, context: Context) -> Entry | None:
         if key.text in _NOTES:
             said = scalars.text(value, key.text, problems)
             notes += [(key.text, said)] if said is not None else []
-    claims = _claims(node, {"id", *_NOTES}, context)
+    seen = _seen(node.get("origin"), problems)
+    claims = _claims(node, ENTRY, context)
     if len(problems) > before or entry_id is None:
         return None
     if not _useful(claims, node.at, f"entry {entry_id}", problems):
         return None
-    return Entry(id=entry_id, claims=claims, notes=tuple(notes), at=node.at)
+    return Entry(id=entry_id, claims=claims, notes=tuple(notes), seen=seen, at=node.at)
 
 
-def _claims(node: Map, others: set[str], context: Context) -> dict[str, Literal]:
+def _seen(node: Node | None, problems: Problems) -> bool:
+    """`origin: seen` says that the values come from evidence; they count under an accepted risk only."""
+    word = None if node is None else scalars.scalar(node, "origin", problems)
+    if word is not None and word.text not in ORIGINS:
+        message = f"origin is one of {', '.join(ORIGINS)}; this is {quote(word.text)}"
+        problems.add("value", word.at, message, hint=did_you_mean(word.text, ORIGINS))
+    return word is not None and word.text == "seen"
+
+
+def identifies(spec: ClaimSpec) -> bool:
+    """Whether an entry may state this claim: one value, about one kind of thing."""
+    return spec.type in _TYPES and len(kinds_of(spec.name)) < len(TeeKind)
+
+
+def _claims(node: Map, others: tuple[str, ...], context: Context) -> dict[str, Literal]:
     """The claims of an entry: everything in it that is not one of `others`."""
     problems = context.problems
     out: dict[str, Literal] = {}
@@ -121,9 +139,9 @@ def _claims(node: Map, others: set[str], context: Context) -> dict[str, Literal]
             continue
         spec = context.words.specs.get(key.text)
         if spec is None:
-            hint = context.words.suggest(key.text)
+            hint = did_you_mean(key.text, others) or context.words.suggest(key.text)
             problems.add("claim-unknown", key.at, f"there is no claim {quote(key.text)}", hint=hint)
-        elif spec.type not in _TYPES or len(kinds_of(spec.name)) == len(TeeKind):
+        elif not identifies(spec):
             message = f"{spec.name} ({spec.type.value}) does not identify a guest, workload or platform"
             problems.add("claim-type", key.at, message)
         elif (literal := values.one(value, spec, "equals", problems)) is not None:
@@ -182,11 +200,10 @@ def _revoked(node: Node, entries: Mapping[str, Entry], version: int, context: Co
     if not isinstance(node, Map):
         problems.add("type-mismatch", node.at, f"a revocation is a mapping, not {scalars.kind_of(node)}")
         return None
-    keys = {"entry", "since", "reason"}
-    own = Map(tuple(pair for pair in node.pairs if pair[0].text in keys), node.at)
-    fields = Fields(own, "a revocation", problems, required=sorted(keys))
+    own = Map(tuple(pair for pair in node.pairs if pair[0].text in REVOKED), node.at)
+    fields = Fields(own, "a revocation", problems, required=REVOKED)
     since, reason = fields.time("since"), fields.text("reason")
-    claims: Mapping[str, Literal] = _claims(node, keys, context)
+    claims: Mapping[str, Literal] = _claims(node, REVOKED, context)
     named = fields.read("entry", scalars.scalar)
     if named is None:
         return None
@@ -217,6 +234,6 @@ def _is_current(
         return None
     if entry_id not in entries:
         message = f"this set has no entry {quote(entry_id)}; name an older one as {entry_id}@VERSION"
-        problems.add("reference", named.at, message)
+        problems.add("reference", named.at, message, hint=did_you_mean(entry_id, entries))
         return None
     return entries[entry_id]

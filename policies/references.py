@@ -1,7 +1,8 @@
 """Reference sets as something to look evidence up in: one entry matches as a whole, entries never mix.
 
-Lookup is by hash, whatever the number of entries: entries that state the same claims form a *shape*, and a
-shape is a dictionary from the tuple of those claims' values to the entry. Sets have one or two shapes.
+Lookup hardly depends on the number of entries: entries that state the same claims form a *shape*, and a shape
+is a mapping from the tuple of those claims' values to the entry: a dictionary, or sorted bytes when there are
+many (`packed.py`). Sets have one or two shapes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from policies.errors import Place
+from policies.packed import pack
 from policies.values import Literal
 from policies.vocabulary import (
     INIT_DATA,
@@ -28,11 +30,13 @@ MAX_SHAPES = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One set of values that belong together. notes: provenance of this entry, for people."""
+    """One set of values that belong together. notes: provenance of this entry, for people. seen: taken from
+    evidence, and not predicted from an image."""
 
     id: str
     claims: Mapping[str, Literal]
     notes: tuple[tuple[str, str], ...]
+    seen: bool = False
     at: Place = field(compare=False, repr=False)
 
 
@@ -72,10 +76,17 @@ def for_kind(claims: Mapping[str, Literal], kind: TeeKind) -> dict[str, Literal]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Entries that state the same claims. rows: values, in the order of `names`, to entry id."""
+    """Entries that state the same claims. rows: values, in the order of `names`, to entry id. types: of the
+    values; evidence with a value of another type (True for 1) is as if it had none."""
 
     names: tuple[str, ...]
     rows: Mapping[tuple[Literal, ...], str]
+    types: tuple[type, ...]
+
+    def values(self, claims: Claims) -> tuple[Literal | None, ...]:
+        """What evidence says of `names`; None where it says nothing, or something of another type."""
+        found = zip(map(claims.get, self.names), self.types, strict=True)
+        return tuple([value if type(value) is kind else None for value, kind in found])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +96,28 @@ class Index:
     entries: Mapping[tuple[Role, TeeKind], tuple[Shape, ...]]
     revoked: Mapping[tuple[Role, TeeKind], tuple[Shape, ...]]
     revocations: Mapping[str, Revoked]
+    seen: bool
+    """Whether some entry was taken from evidence, and not predicted."""
+    pinned: Mapping[tuple[Role, TeeKind], frozenset[str]]
+    """The claims that all entries of a role state."""
 
 
 def build_index(entries: Iterable[Entry], revoked: Iterable[Revoked]) -> Index:
     """Raises Contradiction; an entry must have been checked for that when it was read."""
+    entries = tuple(entries)
     gone = sorted(revoked, key=lambda item: item.since)  # of equal values, the earliest revocation counts
+    shapes = _shapes(((entry.id, entry.claims) for entry in entries), _roles_of)
     return Index(
-        _shapes(((entry.id, entry.claims) for entry in entries), _roles_of),
+        shapes,
         _shapes(((item.entry, item.claims) for item in gone), _every_role),
         MappingProxyType({item.entry: item for item in gone}),
+        any(entry.seen for entry in entries),
+        MappingProxyType(
+            {
+                key: frozenset.intersection(*(frozenset(shape.names) for shape in found))
+                for key, found in shapes.items()
+            }
+        ),
     )
 
 
@@ -123,7 +147,10 @@ def _shapes(
                 built.setdefault((role, kind), {}).setdefault(names, {}).setdefault(values, name)
     return MappingProxyType(
         {
-            key: tuple(Shape(names, MappingProxyType(found)) for names, found in shapes.items())
+            key: tuple(
+                Shape(names, pack(MappingProxyType(found)), tuple(map(type, next(iter(found)))))
+                for names, found in shapes.items()
+            )
             for key, shapes in built.items()
         }
     )
@@ -133,8 +160,7 @@ def all_matches(shapes: tuple[Shape, ...], claims: Claims) -> tuple[str, ...]:
     """Ids of every entry that matches, at most one per shape."""
     found = []
     for shape in shapes:
-        values = tuple(claims.get(name) for name in shape.names)
-        found.append(shape.rows.get(values))  # type: ignore[arg-type]  # a None among them finds nothing
+        found.append(shape.rows.get(shape.values(claims)))  # type: ignore[arg-type]  # None finds nothing
     return tuple(entry for entry in found if entry is not None)
 
 
@@ -145,7 +171,7 @@ def find(shapes: tuple[Shape, ...], claims: Claims) -> tuple[str | None, str | N
     """
     missing: str | None = None
     for shape in shapes:
-        values = tuple(claims.get(name) for name in shape.names)
+        values = shape.values(claims)
         if None in values:
             missing = missing or shape.names[values.index(None)]
             continue

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from policies.appraise import Appraisal, PolicyRef, Waiver
 from policies.model import ALL_REQUIREMENTS, Profile
-from policies.paths import is_path, matches
+from policies.paths import is_path
 from verifiers.model import Verdict, verdict_of
 
 
@@ -58,7 +58,7 @@ def decide(appraisal: Appraisal, *, tenant: str, path: str) -> ReleaseGrant | Re
     if appraisal.required != ALL_REQUIREMENTS:
         asked = ", ".join(sorted(appraisal.required)) or "nothing"
         return refuse("release.requirements", "identity, freshness and revocation required", asked)
-    if release.tenant != tenant or not any(matches(pattern, path) for pattern in release.secrets):
+    if release.tenant != tenant or not release.owns(path):
         return refuse(
             "release.not-owned", f"a path of {release.name} ({release.tenant})", f"{tenant}: {path}"
         )

@@ -18,14 +18,21 @@ KIND = "release-policy/1"
 MAX_LEASE = timedelta(days=31)
 MAX_APPROVERS = 32
 
-_REQUIRED = ("sealgate", "name", "version", "tenant", "owner", "secrets", "uses", "lease", "allow")
+REQUIRED = ("sealgate", "name", "version", "tenant", "owner", "secrets", "uses", "lease", "allow")
+OPTIONAL = ("deny", "accept_risk")
+USES = ("baselines", "references")
+LEASE_REQUIRED, LEASE_OPTIONAL = ("lasts", "renew_every"), ("on_change", "holders")
+ALLOW_REQUIRED, ALLOW_OPTIONAL = ("id", "when", "require"), ("profiles",)
+DENY_REQUIRED, DENY_OPTIONAL = ("id", "when"), ("because",)
+RISK_REQUIRED = ("id", "finding", "only_in", "reason", "owner", "approved_by", "from", "expires")
+RISK_OPTIONAL = ("only_when", "ticket")
 
 
 def read(node: Map, context: Context) -> ReleasePolicy | None:
     problems = context.problems
     before = len(problems)
     what = "the release policy"
-    fields = Fields(node, what, problems, required=_REQUIRED, optional=("deny", "accept_risk"))
+    fields = Fields(node, what, problems, required=REQUIRED, optional=OPTIONAL)
     name, version = fields.id("name"), fields.positive("version")
     tenant, owner = fields.id("tenant"), fields.text("owner")
     secrets = _secrets(fields)
@@ -83,9 +90,9 @@ def _uses(fields: Fields) -> tuple[Mapping[str, int], Mapping[str, int], dict[st
     node = fields.node("uses")
     if node is None:
         return {}, {}, places
-    uses = Fields(node, "uses", fields.problems, required=("baselines",), optional=("references",))
+    uses = Fields(node, "uses", fields.problems, required=USES[:1], optional=USES[1:])
     out: list[Mapping[str, int]] = []
-    for key in ("baselines", "references"):
+    for key in USES:
         versions: dict[str, int] = {}
         inner = uses.node(key)
         if inner is not None and not isinstance(inner, Map):
@@ -110,8 +117,7 @@ def _lease(fields: Fields) -> Lease | None:
     if node is None:
         return None
     problems = fields.problems
-    optional = ("on_change", "holders")
-    lease = Fields(node, "lease", problems, required=("lasts", "renew_every"), optional=optional)
+    lease = Fields(node, "lease", problems, required=LEASE_REQUIRED, optional=LEASE_OPTIONAL)
     lasts, renew = lease.duration("lasts"), lease.duration("renew_every")
     change = lease.read("on_change", scalars.scalar)
     if change is not None and change.text != "re-evaluate":
@@ -131,8 +137,7 @@ def _lease(fields: Fields) -> Lease | None:
 def _allow(node: Node, context: Context) -> AllowRule | None:
     problems = context.problems
     before = len(problems)
-    required = ("id", "when", "require")
-    fields = Fields(node, "an allow rule", problems, required=required, optional=("profiles",))
+    fields = Fields(node, "an allow rule", problems, required=ALLOW_REQUIRED, optional=ALLOW_OPTIONAL)
     rule_id = fields.id("id")
     when_node, require_node = fields.node("when"), fields.node("require")
     when = None if when_node is None else _when(when_node, context)
@@ -168,7 +173,7 @@ def _profiles(fields: Fields) -> frozenset[Profile]:
 def _deny(node: Node, context: Context) -> DenyRule | None:
     problems = context.problems
     before = len(problems)
-    fields = Fields(node, "a deny rule", problems, required=("id", "when"), optional=("because",))
+    fields = Fields(node, "a deny rule", problems, required=DENY_REQUIRED, optional=DENY_OPTIONAL)
     rule_id = fields.id("id")
     fields.text("because")
     when_node = fields.node("when")
@@ -181,8 +186,7 @@ def _deny(node: Node, context: Context) -> DenyRule | None:
 def _risk(node: Node, context: Context) -> AcceptRisk | None:
     problems = context.problems
     before = len(problems)
-    required = ("id", "finding", "only_in", "reason", "owner", "approved_by", "from", "expires")
-    fields = Fields(node, "accept_risk", problems, required=required, optional=("only_when", "ticket"))
+    fields = Fields(node, "accept_risk", problems, required=RISK_REQUIRED, optional=RISK_OPTIONAL)
     risk_id, finding, only_in = fields.id("id"), fields.id("finding"), fields.id("only_in")
     reason, ticket = fields.text("reason"), fields.text("ticket")
     owner, approvers = fields.read("owner", scalars.person), _approvers(fields)

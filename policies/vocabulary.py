@@ -7,6 +7,7 @@ error when the rule is loaded, because at run time it would only ever be missing
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -71,6 +72,8 @@ class Role(enum.StrEnum):
     """Which machine it runs on."""
 
 
+ROLES: Mapping[str, Role] = MappingProxyType({role.value: role for role in Role})
+
 # An entry can serve a role for a kind only if it states at least one of these claims.
 ROLE_CLAIMS: Mapping[tuple[Role, TeeKind], frozenset[str]] = MappingProxyType(
     {
@@ -118,6 +121,7 @@ ADMISSIBLE: Mapping[str, Admissible] = MappingProxyType(
 """What a baseline may write under `admits`. Nothing here is admitted by a baseline that does not name it."""
 
 
+@functools.lru_cache(maxsize=4096)
 def kinds_of(claim: str) -> frozenset[TeeKind]:
     """The kinds of evidence that can carry `claim`, a claim name or a role."""
     return next((kinds for prefix, kinds in _PREFIXES if claim.startswith(prefix)), ALL_KINDS)
@@ -136,9 +140,13 @@ class Vocabulary:
 
     def suggest(self, word: str) -> str | None:
         """What was probably meant, including by those who know another verifier's names."""
-        for spec in self.specs.values():
-            if word in {spec.trustee, spec.trust_authority} and word:
-                return f"here it is called {spec.name}"
+        known = [
+            spec.name
+            for spec in self.specs.values()
+            if word and word in {spec.trustee, spec.trust_authority, spec.json}
+        ]
+        if known:
+            return f"here it is called {' or '.join(known)}"
         hint = did_you_mean(word, self.specs)
         if hint is None:
             return None

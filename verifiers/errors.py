@@ -3,10 +3,13 @@
     AttestationError
     ├── EvidenceFormatError    the bytes are not what they claim to be (caused by the peer)
     ├── EndorsementFormatError a certificate, CRL, TCB info or identity cannot be read
+    ├── VettingError           it can be read, and nobody whom we trust vouches for it
     └── PolicyError            an operator's document cannot be understood (raised in policies)
 
 Exceptions are for input that cannot be *read*. What can be read and is wrong (a bad signature, an old
-TCB) is a `Check` in the result, with one of the same codes: a verdict is data, not control flow.
+TCB) is a `Check` in the result, with one of the same codes: a verdict is data, not control flow. Vetting
+(`vetting.py`) raises in both cases: there is no result in which an endorsement that nobody vouches for could
+stand.
 """
 
 from __future__ import annotations
@@ -124,3 +127,7 @@ class EvidenceFormatError(AttestationError):
 
 class EndorsementFormatError(AttestationError):
     """A certificate, CRL, TCB info or enclave identity cannot be read."""
+
+
+class VettingError(AttestationError):
+    """An endorsement can be read, and does not lead to a pin, or is not what it was taken for."""

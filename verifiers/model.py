@@ -175,6 +175,26 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndorsementFacts:
+    """What one endorsement says about itself, once its signatures were found to lead to a pin.
+
+    kind: as a Need's, or "intel.issuer" for the certificates above documents and PCKs. key: sorted pairs;
+    those of the Need that it answers, and more where the need names fewer. issued: issueDate, thisUpdate or
+    notBefore; ends: the first instant at which it is no longer valid. number: TCB evaluation data number or
+    CRL number, None for certificates. issuers: DER of the certificates that the signatures lead over, the
+    pinned root included; () where the pins are keys. simulated: the pin is the simulator's.
+    """
+
+    kind: str
+    key: tuple[tuple[str, str], ...]
+    issued: datetime
+    ends: datetime
+    number: int | None
+    issuers: tuple[bytes, ...]
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceSummary:
     """What was looked at. `digest` is SHA-256 over the *signed* bytes: signatures are malleable, so
     the whole file is no identity."""

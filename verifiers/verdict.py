@@ -55,3 +55,13 @@ def with_notes(verification: Verification, notes: Sequence[Check]) -> Verificati
     Adds checks and takes none away: a verdict can only get worse by it.
     """
     return replace(verification, checks=(*notes, *verification.checks)) if notes else verification
+
+
+def hypothetical(
+    verification: Verification, claims: Mapping[str, ClaimValue], checks: Sequence[Check]
+) -> Verification:
+    """What a verification would be with other claims and checks, for trying out policies.
+
+    Always marked as simulated: no hardware vouches for what somebody made up.
+    """
+    return replace(verification, simulated=True, claims=MappingProxyType(dict(claims)), checks=tuple(checks))

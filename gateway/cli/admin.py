@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import click
 from gateway import app, files
 from gateway.admins import Credential
 from gateway.cli import admin_approvals
-from gateway.cli.errors import InputError
+from gateway.cli.drill import drill
+from gateway.cli.errors import InputError, reading
 from gateway.cli.remote import admin_options, json_option, show, table
 from gateway.client import Client, Refused
 from gateway.config import Config, default_data
@@ -27,6 +29,7 @@ def admin() -> None:
 
 admin.add_command(admin_approvals.key)
 admin.add_command(admin_approvals.tenant)
+admin.add_command(drill)
 
 
 @admin.command()
@@ -48,6 +51,23 @@ def attempts(attempt: str | None, last: int, as_json: bool, client: Client) -> N
     ]  # fmt: skip
     heads = ("WHEN", "ATTEMPT", "KIND", "TYPE", "RESULT", "REASON")
     show(listed, as_json, lambda: table(heads, rows, "no attempts yet"))
+
+
+@admin.command()
+@click.argument("attempt")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--with-collateral", type=click.Choice(["then", "now"]), default="then", help="Add today's.")
+@json_option
+@admin_options
+def evidence(attempt: str, file: Path, with_collateral: str, as_json: bool, client: Client) -> None:
+    """Write everything that ATTEMPT was decided on to FILE, for `sealgate verify --replay FILE` anywhere."""
+    query = {"collateral": "now"} if with_collateral == "now" else {}
+    found = client.get(f"/v1/admin/attempts/{attempt}/evidence", **query)
+    raw = json.dumps(found, ensure_ascii=False).encode()
+    with reading(str(file)):
+        files.replace_file(file.absolute(), raw)
+    value = {"attempt": found["attempt"], "file": str(file), "bytes": len(raw)}
+    show(value, as_json, lambda: f"{len(raw):,} bytes in {file}: it names the machine, keep it from others")
 
 
 @admin.command()

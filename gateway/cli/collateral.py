@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.errors import InputError
+from gateway.cli.forecast import forecast
 from gateway.cli.remote import admin_options, json_option, read_input, show, table
 from gateway.client import Client
 from verifiers.collateral import MAX_FILE
@@ -46,6 +47,9 @@ def status(as_json: bool, client: Client) -> None:
     """What the gateway holds."""
     held = client.get("/v1/admin/collateral")["collateral"]
     counted = Counter(item["kind"] for item in held)
-    rows = [(item["kind"], item["key"][:80], item["imported"]) for item in held]
+    rows = [(item["kind"], item["key"][:80], item["fetched"]) for item in held]
     total = ", ".join(f"{number} {kind}" for kind, number in sorted(counted.items())) or "nothing"
-    show(held, as_json, lambda: table(("KIND", "WHAT FOR", "IMPORTED"), rows, "") + f"\nheld: {total}")
+    show(held, as_json, lambda: table(("KIND", "WHAT FOR", "FETCHED"), rows, "") + f"\nheld: {total}")
+
+
+collateral.add_command(forecast)

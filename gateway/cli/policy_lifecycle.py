@@ -23,6 +23,7 @@ from gateway.errors import GatewayError, GatewayReason
 from gateway.files import read_private, write_new
 from gateway.policybook import BASELINE
 from gateway.ports import DEFAULT_TENANT
+from policies import cases_document
 from policies.strictyaml import MAX_BYTES
 from verifiers.codec import b64, strictjson
 from verifiers.errors import AttestationError
@@ -37,6 +38,8 @@ def read_documents(paths: Sequence[str]) -> list[tuple[str, bytes, list[Subject]
     out = []
     for name, raw in files.documents(paths, MAX_BYTES):
         with reading(name):
+            if cases_document.is_cases(raw, name):
+                continue
             found = policybook.read(raw, name)
         out.append((name, raw, [Subject(policybook.kind_of(d), d.name, d.version, d.digest) for d in found]))
     return out

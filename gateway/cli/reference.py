@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gateway.cli.errors import InputError
-from gateway.cli.policy import apply_files, check_files, show_active, show_found
+from gateway.cli.policy.documents import apply_files, check_files, show_active, show_found
 from gateway.cli.remote import admin_options, json_option
 from gateway.client import Client
 from policies.model import ReferenceSet

@@ -65,7 +65,7 @@ def admin_options(function: F) -> F:
             ca=client.ca,
             tenant=client.tenant,
             insecure_http=client.insecure_http,
-            token=_token(token_file),
+            token=read_token(token_file),
         )
         return function(*args, client=known, **kw)
 
@@ -123,7 +123,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) 
     )
 
 
-def _token(token_file: Path | None) -> str | None:
+def read_token(token_file: Path | None) -> str | None:
     if token_file is not None:
         text = read_input(str(token_file), _MAX_TOKEN).decode("ascii", "replace")
         return text.strip()

@@ -16,6 +16,7 @@ import click
 from gateway import VERSION, app, config, files, serve
 from gateway.admins import Credential
 from gateway.cli.errors import InputError
+from gateway.collateral import assembly
 from gateway.config import Config
 from gateway.errors import GatewayError, GatewayReason
 from gateway.ports import LedgerUnavailable
@@ -36,6 +37,12 @@ from gateway.ports import LedgerUnavailable
     default=None,
     help="Accept SIMULATED hardware. Fixed for ever when the store is created.",
 )
+@click.option(
+    "--offline",
+    is_flag=True,
+    default=None,
+    help="Ask no vendor for collateral, whatever the file says; what is imported counts.",
+)
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Write {url, pid, …} here when ready.")
 @click.option(
     "--admin-token-file",
@@ -53,6 +60,7 @@ def command(
     tls_cert: Path | None,
     tls_key: Path | None,
     development: bool | None,
+    offline: bool | None,
     ready_file: Path | None,
     admin_token_file: Path | None,
     as_json: bool,
@@ -70,6 +78,7 @@ def command(
             tls_certificate=tls_cert,
             tls_key=tls_key,
             development=development,
+            offline=offline,
         )
     except config.ConfigError as error:
         raise InputError(str(error), "input.configuration") from None
@@ -181,6 +190,7 @@ def _say(loaded: Config, prepared: app.Prepared, token_file: Path | None, as_jso
         f"  keys       {loaded.keys_folder}",
         f"  policies   {len(active)} active"
         + ("" if releases else "; none releases anything yet: sealgate policy apply"),
+        f"  collateral {_asked(loaded)}",
     ]
     if prepared.credential is not None and token_file is not None:
         lines.append(f"  administrator's credential is in {token_file}")
@@ -194,3 +204,10 @@ def _say(loaded: Config, prepared: app.Prepared, token_file: Path | None, as_jso
 
 def _mode(loaded: Config) -> str:
     return "DEVELOPMENT: simulated hardware is accepted" if loaded.development else "production"
+
+
+def _asked(loaded: Config) -> str:
+    vendors = assembly.vendors(loaded.collateral, development=loaded.development)
+    if not vendors:
+        return "imported only; no vendor is asked"
+    return f"fetched in the background from {', '.join(vendor.base for vendor in vendors)}"

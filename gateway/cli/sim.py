@@ -17,6 +17,7 @@ import click
 from gateway.adapters import SystemClock
 from gateway.cli import options
 from gateway.cli.errors import InputError
+from gateway.cli.vendor import fault, vendor
 from gateway.simulator import inteldocs, keys, quotewrite, seeds, snpreport, spelling
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.guest import Machine
@@ -36,6 +37,10 @@ def sim() -> None:
     Everything is well formed and properly signed, under roots that only a gateway in development mode
     believes. Elsewhere it is refused with evidence.simulated.
     """
+
+
+sim.add_command(vendor)
+sim.add_command(fault)
 
 
 def common(command: Command) -> Command:
@@ -131,7 +136,8 @@ def tdx(
     """A TDX quote with the collateral that Intel's PCS would serve for it, and the guest's event log.
 
     --set takes every field of the TD report and of the header (td_attributes, mr_td, rtmr3 …), and level
-    (UpToDate, OutOfDate, Revoked) for the platform, whose certificate then says so too.
+    (Next, UpToDate, OutOfDate, Revoked) for the platform, whose certificate then says so too. Next is what
+    the coming TCB recovery asks for.
 
     \b
     A debug TD on a platform whose firmware is out of date:

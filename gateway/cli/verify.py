@@ -1,13 +1,14 @@
 """`sealgate verify`: judge one piece of evidence, offline.
 
 Exit code: 0 accepted, 1 refused, 2 malformed input or wrong usage, 3 undecided. A definite failure outranks
-a missing input. Nothing here opens a socket.
+a missing input. Nothing here opens a socket, but for `--replay ID`, which asks the gateway that has it.
 """
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
 
 import click
@@ -15,6 +16,8 @@ import click
 from gateway.adapters import SystemClock
 from gateway.cli import files, offline, options, render, result, where
 from gateway.cli.errors import InputError
+from gateway.cli.remote import admin_options
+from gateway.client import Client
 from policies.appraise import Appraisal
 from verifiers.carriers import TYPES
 from verifiers.model import AnchorSet, Binding, ReportData, Unbound, Verdict
@@ -23,7 +26,7 @@ EXIT = MappingProxyType({Verdict.ACCEPTED: 0, Verdict.REFUSED: 1, Verdict.MALFOR
 
 
 @click.command(short_help="Judge evidence offline: genuine, current, safe, mine?")
-@click.argument("evidence", metavar="EVIDENCE")
+@click.argument("evidence", metavar="[EVIDENCE]", required=False)
 @click.option("--type", "kind", type=click.Choice(TYPES), metavar="TYPE", help="Open EVIDENCE as this.")
 @click.option("--event-log", metavar="FILE", help="The log that came with a TDX quote (CCEL data).")
 @click.option("--collateral", multiple=True, metavar="PATH", help="File or folder; may be repeated.")
@@ -34,11 +37,19 @@ EXIT = MappingProxyType({Verdict.ACCEPTED: 0, Verdict.REFUSED: 1, Verdict.MALFOR
     "--require", default="", metavar="LIST", help="identity,freshness,revocation: must be answered."
 )
 @click.option("--reference", multiple=True, metavar="FILE", help="Reference values; may be repeated.")
+@click.option("--replay", metavar="ID|FILE", help="Judge a stored attempt again: its id, or a replay bundle.")
+@click.option(
+    "--with-collateral", type=click.Choice(["then", "now"]), default="then", help="--replay: whose."
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="--replay: the gateway's folder; else it is asked."
+)
 @click.option("--fetch", is_flag=True, help="Fetch missing collateral from the vendor.")
 @click.option("--development", is_flag=True, help="Accept SIMULATED hardware too, and mark it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@admin_options
 def verify(
-    evidence: str,
+    evidence: str | None,
     kind: str | None,
     event_log: str | None,
     collateral: tuple[str, ...],
@@ -47,9 +58,13 @@ def verify(
     policy: str | None,
     require: str,
     reference: tuple[str, ...],
+    replay: str | None,
+    with_collateral: str,
+    data: Path | None,
     fetch: bool,
     development: bool,
     as_json: bool,
+    client: Client,
 ) -> None:
     """Judge EVIDENCE: is it genuine, is its platform current and safe, and is it mine?
 
@@ -57,11 +72,21 @@ def verify(
     input: an SNP report, alone or with its certificate table, a TDX or SGX quote, an Azure HCL report,
     evidence JSON as KBS clients send it, a tsm-report or a CMW. It is recognised by its content.
 
+    With --replay, judge a stored attempt again, from everything it was decided on then, and say what differs.
+
     \b
     Exit code: 0 accepted, 1 refused, 2 malformed or usage, 3 undecided.
     """
     now: datetime | None = None
+    if replay is not None:
+        from gateway.cli.replay import Source, repeat  # brings the store and the server along
+
+        source = Source(replay=replay, collateral=with_collateral, files=collateral, data=data, client=client)
+        _require_alone(evidence, kind, report_data, policy, require, reference, fetch, development)
+        raise SystemExit(EXIT[repeat(source, at, as_json)])
     try:
+        if evidence is None:
+            raise InputError("expected EVIDENCE, or --replay")
         now = options.moment(at, "--at") if at is not None else SystemClock().now()
         required = options.requirements(require, "--require")
         binding: Binding = Unbound("no --report-data was given")
@@ -85,6 +110,15 @@ def verify(
     else:
         render.show(appraisal, opened, gathered.ignored, documents)
     raise SystemExit(EXIT[appraisal.verdict])
+
+
+def _require_alone(*others: object) -> None:
+    """A stored attempt brings its own evidence, binding, policies and requirements."""
+    if any(others):
+        raise InputError(
+            "--replay: expected none of EVIDENCE, --type, --report-data, --policy, --require, --reference, "
+            "--fetch and --development: the attempt brings them"
+        )
 
 
 def _refuse_fetch(appraisal: Appraisal) -> None:

@@ -52,8 +52,7 @@ def running(folder: Path, *, development: bool, options: Sequence[str] = ()) -> 
     ]  # fmt: skip
     if not token.exists():
         command += ["--admin-token-file", str(token)]
-    if development:
-        command.append("--development")
+    command.append("--development" if development else "--offline")
     with log.open("ab") as out:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True

@@ -70,7 +70,7 @@ def play(say: Callable[[str, str], None], show: Callable[[Row], None]) -> Outcom
         with running(folder / "production", development=False) as gateway:
             # A production gateway asks for two approvals, and a demonstration has one person.
             gateway.admin.ask("PUT", "/v1/admin/approvals", b'{"approvals": 1}', "application/json")
-            add(_play(IN_PRODUCTION, provide(gateway)))
+            add(_play(IN_PRODUCTION, provide(gateway, collateral=False)))
         for row in _recorded():
             add(row)
         entries, digest = _check_ledger(folder / "development" / "state", head)
@@ -86,19 +86,15 @@ def play(say: Callable[[str, str], None], show: Callable[[Row], None]) -> Outcom
         )
 
 
-def provide(gateway: Running) -> Stage:
-    """Collateral, reference values, a policy and one secret, through the administrator's interface."""
+def provide(gateway: Running, *, collateral: bool = True) -> Stage:
+    """Collateral, reference values, a policy and one secret, through the administrator's interface. A gateway
+    in production mode takes no collateral of simulated vendors."""
     now = SystemClock().now().replace(microsecond=0)
     admin = gateway.admin
     snp, tdx = SnpMachine(product="Genoa", at=now), TdxMachine(at=now)
     intel = tdx.endorsements()
-    for raw in (
-        snp.crl(),
-        *intel.certificates,
-        *intel.crls,
-        *intel.tcb_infos,
-        *intel.qe_identities,
-    ):
+    vendors = (snp.crl(), *intel.certificates, *intel.crls, *intel.tcb_infos, *intel.qe_identities)
+    for raw in vendors if collateral else ():
         admin.ask("POST", "/v1/admin/collateral", raw, "application/octet-stream")
     for raw in (documents.references(), documents.policy()):
         admin.ask("POST", "/v1/admin/policies", raw, "application/yaml")

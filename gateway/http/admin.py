@@ -22,7 +22,7 @@ def put_secret(site: Site, call: Call) -> Reply:
     """The body is the secret, byte for byte. ?expect=present makes it a rotation."""
     path = secret_path(call.params["path"], "path")
     store = secrets.rotate if call.query.get("expect") == "present" else secrets.put
-    version = store(site.vault, call.tenant, path, call.body, by=who_calls(call))
+    version = store(site.vault, call.tenant, path, call.body, by=who(call))
     return json_reply({"path": path, "version": version}, 201 if version == 1 else 200)
 
 
@@ -41,7 +41,7 @@ def show_secret(site: Site, call: Call) -> Reply:
 
 def remove_secret(site: Site, call: Call) -> Reply:
     path = secret_path(call.params["path"], "path")
-    secrets.remove(site.vault, call.tenant, path, by=who_calls(call))
+    secrets.remove(site.vault, call.tenant, path, by=who(call))
     return json_reply({"path": path, "removed": True})
 
 
@@ -50,7 +50,7 @@ def apply_policies(site: Site, call: Call) -> Reply:
     name = call.query.get("name", "body")[:200]
     try:
         made = administration.apply(
-            site.office, call.tenant, call.body, name, by=who_calls(call), baselines=call.wide
+            site.office, call.tenant, call.body, name, by=who(call), baselines=call.wide
         )
     except PolicyError as error:
         return policy_errors(error)
@@ -70,21 +70,10 @@ def retire_policy(site: Site, call: Call) -> Reply:
         require_wide(call, "baselines")
     signatures = [text for text in call.query.get("signatures", "").split(",") if text]
     try:
-        administration.retire(site.office, call.tenant, kind, name, by=who_calls(call), signatures=signatures)
+        administration.retire(site.office, call.tenant, kind, name, by=who(call), signatures=signatures)
     except PolicyError as error:
         return policy_errors(error)
     return json_reply({"kind": kind, "name": name, "retired": True})
-
-
-def import_collateral(site: Site, call: Call) -> Reply:
-    require_wide(call, "collateral")
-    name = call.query.get("name", "body")[:200]
-    made = administration.import_collateral(site.office, call.body, name, by=who_calls(call))
-    return json_reply({"imported": made})
-
-
-def list_collateral(site: Site, call: Call) -> Reply:
-    return json_reply({"collateral": administration.held_collateral(site.office)})
 
 
 def list_administrators(site: Site, call: Call) -> Reply:
@@ -103,7 +92,7 @@ def add_administrator(site: Site, call: Call) -> Reply:
         store=site.administrators,
         clock=site.gateway.clock,
         random=site.gateway.random,
-        by=who_calls(call),
+        by=who(call),
     )
     return json_reply({"id": made.id, "tenant": "" if wide else call.tenant, "token": made.token}, 201)
 
@@ -112,7 +101,7 @@ def revoke_administrator(site: Site, call: Call) -> Reply:
     """To an administrator of a tenant those of others are not there."""
     name = call.params["id"]
     done = admins.revoke(
-        name, store=site.administrators, clock=site.gateway.clock, by=who_calls(call), within=_within(call)
+        name, store=site.administrators, clock=site.gateway.clock, by=who(call), within=_within(call)
     )
     if not done:
         raise _absent("administrator that still counts", name)
@@ -130,6 +119,15 @@ def attempt(site: Site, call: Call) -> Reply:
     if found is None:
         raise _absent("attempt", call.params["id"])
     return json_reply(json.loads(found.record))
+
+
+def evidence(site: Site, call: Call) -> Reply:
+    """A replay bundle. ?collateral=now: with what would be handed over today, too."""
+    wanted = call.query.get("collateral", "")
+    if wanted not in ("", "now"):
+        raise refuse("collateral", expected="now", found=repr(wanted[:40]))
+    raw = site.archive.bundle(call.tenant, call.params["id"], with_now=wanted == "now")
+    return Reply(status=200, body=raw)
 
 
 def ledger(site: Site, call: Call) -> Reply:
@@ -166,15 +164,13 @@ def _within(call: Call) -> str:
     return "" if call.wide else call.tenant
 
 
-def who_calls(call: Call) -> str:
-    """Id of the administrator."""
+def who(call: Call) -> str:
     if call.who is None:
         raise AssertionError("an administrative route was reached by nobody")
     return call.who
 
 
 def require_wide(call: Call, what: str) -> None:
-    """Raises GatewayError(FORBIDDEN) for an administrator of one tenant."""
     if not call.wide:
         raise GatewayError(
             GatewayReason.FORBIDDEN,

@@ -1,41 +1,78 @@
-"""Flask around the routes table: limits, media types, roles, errors. The only file that knows Flask."""
+"""Which route a request takes. The only file that knows Flask.
+
+What guests and relying parties call has fixed paths, and is called often: it is looked up in a table. Flask
+finds the administrators' routes, and says what is wrong with a request that no route takes. Both end in
+`answer.py`.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from http.client import responses
 from typing import Any
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from gateway import admins
-from gateway.errors import GatewayError, GatewayReason
-from gateway.http import body as bodies
+from gateway.errors import GatewayReason
 from gateway.http import problem
+from gateway.http.answer import answer, failure, fixed_headers
 from gateway.http.handlers import Site
-from gateway.http.message import Call, Reply, Role
+from gateway.http.message import Reply, Role
 from gateway.http.openapi import paths_of
 from gateway.http.routes import ROUTES, Route
-from gateway.ports import DEFAULT_TENANT
-from gateway.protocol.names import tenant_name
 
-log = logging.getLogger("sealgate.http")
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 _STATUS = {404: GatewayReason.REQUEST_NOT_FOUND, 405: GatewayReason.REQUEST_METHOD}
+_TENANT = "/t/"
+_NOWHERE: Mapping[str, str] = {}
 
 
-def create(site: Site) -> Flask:
+class Application:
     """The WSGI application of one worker."""
+
+    def __init__(self, site: Site) -> None:
+        self._site, self._fixed = site, fixed_headers(site)
+        self._open = {(route.method, route.path): route for route in ROUTES if route.role is Role.ANYONE}
+        self._flask = _flask(site, self._fixed)
+        self._limits = {f"{route.method} {path}": route.body for route in ROUTES for path in paths_of(route)}
+        self._map = self._flask.url_map.bind("")
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        found = self._look_up(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        if found is None:
+            return self._flask.wsgi_app(environ, start_response)
+        reply = answer(self._site, found[0], environ, found[1])
+        headers = [*_headers(reply, self._fixed).items(), ("Content-Length", str(len(reply.body)))]
+        start_response(f"{reply.status} {responses[reply.status]}", headers)
+        return (reply.body,)
+
+    def limit_of(self, method: str, path: str) -> int:
+        """The most bytes of a body that is taken there; 0 where there is no route. path: as in PATH_INFO."""
+        found = self._look_up(method, path)
+        if found is not None:
+            return found[0].body
+        try:
+            endpoint, _ = self._map.match(path.encode("latin-1").decode("utf-8", "replace"), method)
+        except (HTTPException, RequestRedirect):
+            return 0
+        return self._limits[str(endpoint)]
+
+    def _look_up(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
+        """The open route and its parameters; None for what is left to Flask."""
+        if not path.startswith(_TENANT):
+            route = self._open.get((method, path))
+            return None if route is None else (route, _NOWHERE)
+        tenant, slash, rest = path[len(_TENANT) :].partition("/")
+        route = self._open.get((method, slash + rest))
+        if route is None or not route.tenant or not tenant or not tenant.isascii():
+            return None
+        return route, {"tenant": tenant}
+
+
+def _flask(site: Site, fixed: Mapping[str, str]) -> Flask:
     app = Flask("sealgate", static_folder=None)
     app.url_map.merge_slashes = False
-    fixed = fixed_headers(site)
     for route in ROUTES:
         for path in paths_of(route):
             app.add_url_rule(
@@ -48,7 +85,7 @@ def create(site: Site) -> Flask:
 
     def failed(error: Exception) -> Response:
         """What no route took: an unknown path or method, or our own bug."""
-        reply = _failure(error).reply()
+        reply = _not_taken(error).reply()
         site.metrics.count("sealgate_http_requests_total", route="none", status=str(reply.status))
         return _response(reply, fixed)
 
@@ -56,103 +93,21 @@ def create(site: Site) -> Flask:
     return app
 
 
-def fixed_headers(site: Site) -> dict[str, str]:
-    """What every reply carries."""
-    fixed = dict(_HEADERS, **{"Sealgate-Mode": site.mode})
-    if site.config.tls.enabled:
-        fixed["Strict-Transport-Security"] = "max-age=31536000"
-    return fixed
+def _view(site: Site, route: Route, fixed: Mapping[str, str]) -> Callable[..., Response]:
+    return lambda **params: _response(answer(site, route, request.environ, params), fixed)
 
 
-def body_limits(app: Flask) -> Callable[[str, str], int]:
-    """Method and path to the most bytes of a body that is taken there; 0 where there is no route."""
-    limits = {f"{route.method} {path}": route.body for route in ROUTES for path in paths_of(route)}
-    bound = app.url_map.bind("")
-
-    def limit_of(method: str, path: str) -> int:
-        try:
-            endpoint, _ = bound.match(path.encode("latin-1").decode("utf-8", "replace"), method)
-        except (HTTPException, RequestRedirect):
-            return 0
-        return limits[str(endpoint)]
-
-    return limit_of
+def _not_taken(error: Exception) -> problem.Problem:
+    if not isinstance(error, HTTPException):
+        return failure(error)
+    reason = _STATUS.get(error.code or 0, GatewayReason.REQUEST_MALFORMED)
+    allowed = getattr(error, "valid_methods", None)
+    return problem.plain(reason, headers={"Allow": ", ".join(sorted(allowed))} if allowed else {})
 
 
-def _view(site: Site, route: Route, fixed: dict[str, str]) -> Callable[..., Response]:
-    def view(**params: str) -> Response:
-        try:
-            reply = route.handler(site, _call(site, route, request, params))
-        except Exception as error:
-            reply = _failure(error).reply()
-        site.metrics.count("sealgate_http_requests_total", route=route.path, status=str(reply.status))
-        return _response(reply, fixed)
-
-    return view
+def _response(reply: Reply, fixed: Mapping[str, str]) -> Response:
+    return Response(reply.body, status=reply.status, headers=_headers(reply, fixed))
 
 
-def _call(site: Site, route: Route, received: Request, params: dict[str, str]) -> Call:
-    """Who, then where, then what: nothing is read from somebody who may not call."""
-    tenant = tenant_name(params.pop("tenant", DEFAULT_TENANT), "tenant")
-    who = _administrator(site, received, tenant) if route.role is Role.ADMIN else None
-    body = b""
-    if route.body:
-        body = bodies.read(received.environ, route.body)
-        if body or not route.empty:
-            _check_media_type(route, received)
-    return Call(
-        tenant=tenant,
-        body=body,
-        params=params,
-        query={name: received.args[name] for name in received.args},
-        who=None if who is None else who.id,
-        wide=who is not None and who.tenant == "",
-    )
-
-
-def _administrator(site: Site, received: Request, tenant: str) -> admins.Administrator:
-    scheme, _, token = received.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        token = ""
-    who = admins.authenticate(token.strip(), store=site.administrators)
-    if who.tenant not in ("", tenant):
-        raise GatewayError(
-            GatewayReason.FORBIDDEN,
-            "this administrator belongs to another tenant",
-            where="authorization",
-            expected=f"tenant {tenant}",
-            found=f"tenant {who.tenant}",
-        )
-    return who
-
-
-def _check_media_type(route: Route, received: Request) -> None:
-    found = received.mimetype
-    if found not in route.accepts:
-        raise GatewayError(
-            GatewayReason.REQUEST_MEDIA_TYPE,
-            f"Content-Type: expected {' or '.join(route.accepts)}",
-            where="Content-Type",
-            expected=" or ".join(route.accepts),
-            found=repr(found[:64]),
-        )
-
-
-def _failure(error: Exception) -> problem.Problem:
-    if isinstance(error, HTTPException):
-        reason = _STATUS.get(error.code or 0, GatewayReason.REQUEST_MALFORMED)
-        headers = {}
-        allowed = getattr(error, "valid_methods", None)
-        if allowed:
-            headers["Allow"] = ", ".join(sorted(allowed))
-        return problem.plain(reason, headers=headers)
-    found = problem.of(error)
-    # The body of a request that was refused early was not read: this connection cannot be used again.
-    if found.status in (400, 408, 413, 415, 401):
-        return problem.closing(found)
-    return found
-
-
-def _response(reply: Reply, fixed: dict[str, str]) -> Response:
-    headers: dict[str, Any] = {**fixed, **reply.headers, "Content-Type": reply.media_type}
-    return Response(reply.body, status=reply.status, headers=headers)
+def _headers(reply: Reply, fixed: Mapping[str, str]) -> dict[str, str]:
+    return {**fixed, **reply.headers, "Content-Type": reply.media_type}

@@ -95,15 +95,15 @@ class Front:
         crowded = late = broken = False
         try:
             async with asyncio.timeout(self._seconds):
-                crowded = await self._collect(protocol, coming, limit)
+                crowded = await self._collect(protocol, coming, limit, declared)
         except TimeoutError:
             late = True
         except Exception:  # the server's errors have no common type; all mean that the peer is gone
             broken = True
         return Arrived(b"".join(coming.parts), self._seconds, late, broken, crowded)
 
-    async def _collect(self, protocol: Any, coming: _Coming, limit: int) -> bool:
-        """Read to the end, or one byte past `limit`. True when the budget is used up."""
+    async def _collect(self, protocol: Any, coming: _Coming, limit: int, declared: int | None) -> bool:
+        """Read what was declared, else to the end or one byte past `limit`. True: the budget is used up."""
         async for chunk in protocol:
             piece = bytes(chunk[: limit + 1 - coming.size])
             more = max(0, coming.size + len(piece) - SMALL) - coming.held
@@ -114,7 +114,7 @@ class Front:
                 coming.held += more
             coming.size += len(piece)
             coming.parts.append(piece)
-            if coming.size > limit:
+            if coming.size == declared or coming.size > limit:
                 break
         return False
 

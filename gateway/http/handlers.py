@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 from gateway import VERSION, pipeline
 from gateway.administration import Office
+from gateway.collateral import metrics as collateral_metrics
+from gateway.collateral.desk import Desk
 from gateway.config import Config
 from gateway.errors import GatewayError
+from gateway.forecast import gauges as forecast_gauges
+from gateway.forecast.fleet import Forecaster
 from gateway.http.message import TEXT, Call, Reply, json_reply
 from gateway.http.metrics import Metrics
 from gateway.pipeline import Gateway
-from gateway.ports import DEFAULT_TENANT, AdministratorStore, LedgerUnavailable
+from gateway.ports import DEFAULT_TENANT, AdministratorStore, Gauges, LedgerUnavailable
+from gateway.replay.archive import Archive
 from gateway.secrets import Vault
 from policies.errors import PolicyError
 
@@ -24,7 +29,11 @@ class Site:
     config: Config
     gateway: Gateway
     office: Office
+    desk: Desk
     vault: Vault
+    archive: Archive
+    forecaster: Forecaster
+    gauges: Gauges
     administrators: AdministratorStore
     metrics: Metrics
     openapi: bytes
@@ -42,15 +51,15 @@ def challenge(site: Site, call: Call) -> Reply:
 
 
 def attest(site: Site, call: Call) -> Reply:
-    return json_reply(pipeline.attest(site.gateway, call.tenant, call.body))
+    return json_reply(pipeline.attest(site.gateway, call.tenant, call.body, call.peer))
 
 
 def release(site: Site, call: Call) -> Reply:
-    return json_reply(pipeline.release(site.gateway, call.tenant, call.body))
+    return json_reply(pipeline.release(site.gateway, call.tenant, call.body, call.peer))
 
 
 def verify(site: Site, call: Call) -> Reply:
-    return json_reply(pipeline.verify(site.gateway, call.tenant, call.body))
+    return json_reply(pipeline.verify(site.gateway, call.tenant, call.body, call.peer))
 
 
 # --- discovery -----------------------------------------------------------------------------------------
@@ -113,7 +122,9 @@ def readyz(site: Site, call: Call) -> Reply:
 
 def metrics(site: Site, call: Call) -> Reply:
     gauges = {"sealgate_development_mode": float(site.gateway.development)}
-    return Reply(status=200, body=site.metrics.text(gauges).encode(), media_type=f"{TEXT}; version=0.0.4")
+    text = site.metrics.text(gauges) + collateral_metrics.text(site.desk.view, site.gateway.clock.now())
+    text += forecast_gauges.text(site.gauges)
+    return Reply(status=200, body=text.encode(), media_type=f"{TEXT}; version=0.0.4")
 
 
 # --- shared --------------------------------------------------------------------------------------------

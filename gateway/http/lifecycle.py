@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway import administration, approval, approving, leases, proposals
 from gateway.errors import GatewayError, GatewayReason
-from gateway.http.admin import policy_errors, require_wide, who_calls
+from gateway.http.admin import policy_errors, require_wide, who
 from gateway.http.handlers import Site, limit_of
 from gateway.http.message import Call, Reply, json_reply
 from gateway.protocol.names import refuse
@@ -29,7 +29,7 @@ def activate(site: Site, call: Call) -> Reply:
             site.office,
             call.tenant,
             files,
-            by=who_calls(call),
+            by=who(call),
             baselines=call.wide,
             signatures=_signatures(members),
         )
@@ -42,7 +42,7 @@ def propose(site: Site, call: Call) -> Reply:
     """{"files": [{"name", "source": base64url}]}: kept under the name of their content."""
     files = _files(_members(call.body, {"files"}, set()))
     try:
-        made = proposals.propose(site.office, call.tenant, files, by=who_calls(call), baselines=call.wide)
+        made = proposals.propose(site.office, call.tenant, files, by=who(call), baselines=call.wide)
     except PolicyError as error:
         return policy_errors(error)
     return json_reply(made, 201)
@@ -64,9 +64,7 @@ def report(site: Site, call: Call) -> Reply:
     counts = {name: members[name] for name in ("passed", "failed")}
     state, digest = _text(members["state"], "state"), _text(members["digest"], "digest")
     return json_reply(
-        proposals.report(
-            site.office, call.tenant, call.params["id"], state, digest, counts, by=who_calls(call)
-        )
+        proposals.report(site.office, call.tenant, call.params["id"], state, digest, counts, by=who(call))
     )
 
 
@@ -74,7 +72,7 @@ def approve(site: Site, call: Call) -> Reply:
     """{"signature": …}, good for the next change: kept until the proposal is activated."""
     members = _members(call.body, {"signature"}, set())
     signature = _text(members["signature"], "signature", approval.MAX_SIGNATURE)
-    made = proposals.add_approval(site.office, call.tenant, call.params["id"], signature, by=who_calls(call))
+    made = proposals.add_approval(site.office, call.tenant, call.params["id"], signature, by=who(call))
     return json_reply(made)
 
 
@@ -86,7 +84,7 @@ def activate_proposal(site: Site, call: Call) -> Reply:
             site.office,
             call.tenant,
             call.params["id"],
-            by=who_calls(call),
+            by=who(call),
             baselines=call.wide,
             signatures=_signatures(members),
         )
@@ -107,7 +105,7 @@ def rollback(site: Site, call: Call) -> Reply:
             site.office,
             call.tenant,
             wanted,
-            by=who_calls(call),
+            by=who(call),
             baselines=call.wide,
             signatures=_signatures(members),
         )
@@ -121,7 +119,12 @@ def running_leases(site: Site, call: Call) -> Reply:
     gateway = site.gateway
     try:
         found = leases.review(
-            site.office.ledger, gateway.appraisals, gateway.appraiser, call.tenant, gateway.clock.now()
+            site.office.ledger,
+            gateway.appraisals,
+            gateway.keys,
+            gateway.appraiser,
+            call.tenant,
+            gateway.clock.now(),
         )
     except PolicyError as error:
         return policy_errors(error)
@@ -144,7 +147,7 @@ def set_approvals(site: Site, call: Call) -> Reply:
     needed = _members(call.body, {"approvals"}, set())["approvals"]
     if type(needed) is not int:
         raise refuse("approvals", expected="a number", found=type(needed).__name__)
-    approving.require(site.office.desk, _scope(call), needed, by=who_calls(call), wide=call.wide)
+    approving.require(site.office.desk, _scope(call), needed, by=who(call), wide=call.wide)
     return json_reply(approving.shown(site.office.desk, _scope(call)))
 
 
@@ -161,7 +164,7 @@ def add_key(site: Site, call: Call) -> Reply:
         _scope(call),
         approval.parse_key(members["key"]),
         administrator,
-        by=who_calls(call),
+        by=who(call),
         wide=call.wide,
     )
     return json_reply({"key": made.thumbprint, "tenant": made.tenant, "administrator": administrator}, 201)
@@ -169,7 +172,7 @@ def add_key(site: Site, call: Call) -> Reply:
 
 def revoke_key(site: Site, call: Call) -> Reply:
     thumbprint = call.params["thumbprint"]
-    approving.revoke(site.office.desk, _scope(call), thumbprint, by=who_calls(call))
+    approving.revoke(site.office.desk, _scope(call), thumbprint, by=who(call))
     return json_reply({"key": thumbprint, "revoked": True})
 
 

@@ -6,7 +6,6 @@ asks without end, not an account of who asked how often. Whoever has many addres
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
 import time
@@ -15,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from gateway.errors import GatewayReason
-from gateway.http import problem
+from gateway.http import clients, problem
 from gateway.http.message import Role
 from gateway.http.routes import ROUTES
 
@@ -23,11 +22,9 @@ LIMITED = tuple(route.path for route in ROUTES if route.role is Role.ANYONE and 
 """What anybody may ask for and is not free. Challenges have a count of their own."""
 MOST_CLIENTS = 16_384
 """Counts that are remembered, the last used ones; a forgotten one begins full."""
-MOST_HOPS = 16
 
 _PATH = re.compile(f"(?:/t/[^/]+)?({'|'.join(map(re.escape, LIMITED))})\\Z")
 _CHALLENGE = "/v1/challenge"
-_NOBODY = "unknown"
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 """Status, headers and body, as granian takes them."""
@@ -79,7 +76,7 @@ class Limiter:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._buckets = Buckets(per_minute, now=now) if per_minute else None
-        self._proxies = frozenset(map(_address, proxies))
+        self._proxies = frozenset(map(clients.address, proxies))
         self._headers, self._count = dict(headers), count
 
     def refusal(self, scope: Any) -> Answer | None:
@@ -89,7 +86,7 @@ class Limiter:
         match = _PATH.match(scope.path)
         if match is None:
             return None
-        seconds = self._buckets.wait((_network(self._client(scope)), match[1] == _CHALLENGE))
+        seconds = self._buckets.wait((clients.network(self._client(scope)), match[1] == _CHALLENGE))
         if not seconds:
             return None
         self._count(match[1])
@@ -103,33 +100,5 @@ class Limiter:
         return reply.status, [(name.lower(), value) for name, value in headers.items()], reply.body
 
     def _client(self, scope: Any) -> str:
-        """The peer, or whom our own proxies name: the last address that is none of theirs. What cannot be
-        read counts for the proxy that let it through."""
-        peer = _address(scope.client.rpartition(":")[0])
-        if peer not in self._proxies:
-            return peer
         given = ",".join(value for name, value in scope.headers.items() if name.lower() == "x-forwarded-for")
-        for hop in reversed(given.rsplit(",", MOST_HOPS)[-MOST_HOPS:]):
-            client = _address(hop.strip())
-            if client == _NOBODY:
-                return peer
-            if client not in self._proxies:
-                return client
-        return peer
-
-
-def _address(text: str) -> str:
-    """One spelling of an address; an IPv4 address in IPv6's clothes is IPv4."""
-    try:
-        found = ipaddress.ip_address(text.strip("[]"))
-    except ValueError:
-        return _NOBODY
-    mapped = getattr(found, "ipv4_mapped", None)
-    return str(mapped or found)
-
-
-def _network(address: str) -> str:
-    """IPv6 addresses are given out by networks of 64 bits: one of those is one client."""
-    if ":" not in address:
-        return address
-    return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
+        return clients.client(scope.client.rpartition(":")[0], given, self._proxies)

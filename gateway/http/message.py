@@ -22,7 +22,8 @@ class Role(enum.Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """tenant: from the path, "default" when the path names none. who: id of the administrator, if that is who
-    calls; wide: whether the whole gateway is theirs, not one tenant."""
+    calls; wide: whether the whole gateway is theirs, not one tenant. peer: the network that calls, an IPv4
+    address or the first half of an IPv6 one; "" when unknown. It decides nothing but shares of budgets."""
 
     tenant: str
     body: bytes
@@ -30,6 +31,7 @@ class Call:
     query: Mapping[str, str]
     who: str | None
     wide: bool = False
+    peer: str = ""
 
     def __repr__(self) -> str:
         return f"Call(tenant={self.tenant!r}, {len(self.body)} bytes)"

@@ -99,8 +99,19 @@ def _denied(error: Denied) -> Problem:
     }
     if error.refusals:
         members["refusals"] = [refusal.public() for refusal in error.refusals]
+    headers: dict[str, str] = {}
+    if error.retry_after is not None:
+        members["retry_after"] = error.retry_after
+        headers["Retry-After"] = str(error.retry_after)
     detail = None if why.detail is None else _printable(why.detail)
-    return Problem(status=why.status, title=why.title, reason=why.reason, detail=detail, members=members)
+    return Problem(
+        status=why.status,
+        title=why.title,
+        reason=why.reason,
+        detail=detail,
+        members=members,
+        headers=headers,
+    )
 
 
 def _gateway(error: GatewayError) -> Problem:

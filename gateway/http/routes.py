@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.http import admin, handlers, lifecycle
+from gateway.http import admin, collateral, forecast, handlers, lifecycle
 from gateway.http.message import JSON, OCTETS, YAML, Handler, Role
 
 KIB = 1024
@@ -56,10 +56,11 @@ def _admin(
     *,
     body: int = 0,
     accepts: tuple[str, ...] = (),
+    empty: bool = False,
 ) -> Route:
     return Route(
         method=method, path=path, handler=handler, role=Role.ADMIN, body=body, accepts=accepts, tenant=True,
-        summary=summary,
+        summary=summary, empty=empty,
     )  # fmt: skip
 
 
@@ -114,9 +115,19 @@ ROUTES: tuple[Route, ...] = (
            body=4 * KIB, accepts=(JSON,)),
     _admin("DELETE", "/v1/admin/approval-keys/<thumbprint>", lifecycle.revoke_key,
            "Whose signature approves no more."),
-    _admin("POST", "/v1/admin/collateral", admin.import_collateral,
+    _admin("POST", "/v1/admin/collateral", collateral.import_file,
            "Certificates, CRLs, TCB info or QE identity, as served.", body=1024 * KIB, accepts=_FILES),
-    _admin("GET", "/v1/admin/collateral", admin.list_collateral, "What collateral is held."),
+    _admin("GET", "/v1/admin/collateral", collateral.overview,
+           "What collateral is held, how old it is, when it ends, what depends on it; wants and vendors."),
+    _admin("GET", "/v1/admin/collateral/objects/<digest>", collateral.show, "The bytes of one object."),
+    _admin("DELETE", "/v1/admin/collateral/<kind>", collateral.remove,
+           "Empty the slot that ?key=, ?channel=, ?variant= and ?simulated= name."),
+    _admin("POST", "/v1/admin/collateral/fetch", collateral.fetch,
+           "Let vendors be asked at once: {\"names\": [...]}, or for all that is held.",
+           body=4 * KIB, accepts=(JSON,), empty=True),
+    _admin("POST", "/v1/admin/collateral/prune", collateral.prune,
+           "Forget what ended long ago, and bytes that nothing refers to.",
+           body=KIB, accepts=(JSON,), empty=True),
     _admin("GET", "/v1/admin/administrators", admin.list_administrators, "Who may administrate."),
     _admin("POST", "/v1/admin/administrators", admin.add_administrator,
            "A new administrator, whose credential is shown this once."),
@@ -124,5 +135,11 @@ ROUTES: tuple[Route, ...] = (
            "Let a credential count no more."),
     _admin("GET", "/v1/admin/attempts", admin.attempts, "Recent attempts with every finding."),
     _admin("GET", "/v1/admin/attempts/<id>", admin.attempt, "One attempt."),
+    _admin("GET", "/v1/admin/attempts/<id>/evidence", admin.evidence,
+           "Everything that it was decided on, as a replay bundle."),
+    _admin("GET", "/v1/admin/forecast", forecast.forecast,
+           "Which machines that are accepted today will not be, when, and what is short."),
+    _admin("POST", "/v1/admin/forecast", forecast.forecast,
+           "The same, if the baselines in the body were active too.", body=4096 * KIB, accepts=_ANY_YAML),
     _admin("GET", "/v1/admin/ledger", admin.ledger, "The last ledger entries."),
 )  # fmt: skip

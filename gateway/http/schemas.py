@@ -40,10 +40,12 @@ def _object(required: list[str], properties: dict[str, Any], *, closed: bool = T
     return out | {"additionalProperties": False} if closed else out
 
 
+_AGAIN = {"type": "integer", "description": "seconds after which what was missing may be there"}
 _REFUSALS: dict[str, Any] = {
     "type": "array",
     "items": _object(["path", "reason", "where"], {"path": _PATH, "reason": _TEXT, "where": _TEXT}),
 }
+_AGAIN = {"type": "integer", "description": "seconds after which what was missing may be there"}
 _RELEASES: dict[str, Any] = {
     "type": "array",
     "items": _object(
@@ -93,6 +95,7 @@ SCHEMAS: dict[str, Any] = {
             "verdict": {"enum": ["accepted", "refused", "undecided"]},
             "reason": {"type": ["string", "null"]},
             "authentic": {"type": "boolean"},
+            "retry_after": _AGAIN,
         },
         closed=False,
     ),
@@ -108,6 +111,7 @@ SCHEMAS: dict[str, Any] = {
             "attempt": _TEXT | {"description": "what to tell the operator"},
             "verdict": _TEXT,
             "refusals": _REFUSALS,
+            "retry_after": _AGAIN,
         },
         closed=False,
     ),

@@ -6,12 +6,13 @@ nothing escaped that need not be. An entry read back must give the same bytes, o
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from verifiers.codec import strictjson
 from verifiers.errors import EvidenceFormatError
@@ -23,7 +24,6 @@ MAX_DEPTH = 12
 _SAFE_INTEGER = 2**53 - 1
 _KIND = re.compile(r"[a-z]+(-[a-z]+)*(\.[a-z]+(-[a-z]+)*)+\Z")
 _TENANT = re.compile(r"[A-Za-z0-9._-]{0,64}\Z")
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _MEMBERS = frozenset({"v", "index", "at", "tenant", "kind", "body"})
 
 
@@ -44,7 +44,7 @@ class Draft:
 
     tenant: str
     kind: str
-    body: str
+    body: bytes
 
 
 def draft(tenant: str, kind: str, body: Mapping[str, Any]) -> Draft:
@@ -56,10 +56,10 @@ def draft(tenant: str, kind: str, body: Mapping[str, Any]) -> Draft:
         raise ValueError("an entry's tenant is at most 64 letters, digits, '.', '_' and '-'")
     if not isinstance(body, Mapping):
         raise ValueError("an entry's body is an object")
-    text = _canonical(body, MAX_DEPTH)
-    if len(text.encode("utf-8")) > MAX_BODY:
+    written = canonical(body)
+    if len(written) > MAX_BODY:
         raise ValueError(f"an entry's body is at most {MAX_BODY} bytes")
-    return Draft(tenant, kind, text)
+    return Draft(tenant, kind, written)
 
 
 def place(drafted: Draft, index: int, at: datetime) -> bytes:
@@ -73,10 +73,8 @@ def place(drafted: Draft, index: int, at: datetime) -> bytes:
     if not 0 <= index <= _SAFE_INTEGER:
         raise ValueError("an entry's index is a count")
     moment = at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")
-    return (
-        f'{{"at":"{moment}Z","body":{drafted.body},"index":{index:d},'
-        f'"kind":"{drafted.kind}","tenant":"{drafted.tenant}","v":{VERSION}}}'
-    ).encode()
+    rest = f',"index":{index:d},"kind":"{drafted.kind}","tenant":"{drafted.tenant}","v":{VERSION}}}'
+    return f'{{"at":"{moment}Z","body":'.encode() + drafted.body + rest.encode()
 
 
 def encode(entry: Entry) -> bytes:
@@ -110,11 +108,7 @@ def canonical(value: Any, levels: int = MAX_DEPTH) -> bytes:
 
     Raises ValueError for what has no canonical form.
     """
-    return _canonical(value, levels).encode("utf-8")
-
-
-def _canonical(value: Any, levels: int) -> str:
-    return _ENCODER.encode(_plain(value, levels))
+    return msgspec.json.encode(_plain(value, levels), order="sorted")
 
 
 def _plain(value: Any, levels: int) -> Any:

@@ -1,7 +1,7 @@
 """JWE to the attested key (RFC 7516, RFC 7518 section 4.6 and 4.3).
 
-ECDH-ES+A256KW for EC keys, RSA-OAEP-256 for RSA keys, A256GCM for the content. The list of algorithms is
-given to the library at every call, so that no header ever widens it.
+ECDH-ES+A256KW for EC keys, RSA-OAEP-256 for RSA keys, A256GCM for the content. The library is given the one
+algorithm that the key allows at every call, so that no header ever widens it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from joserfc import jwe
 from joserfc.errors import JoseError
+from joserfc.jwe import JWERegistry
 from joserfc.jwk import ECKey, RSAKey
 
 from gateway.errors import GatewayError, GatewayReason
@@ -17,14 +18,15 @@ from gateway.protocol.jwk import ECDH_ALG, RSA_ALG, AttestedKey
 ENC = "A256GCM"
 TYP = "sealgate-secret"
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+_ONLY = {alg: JWERegistry(algorithms=[alg, ENC]) for alg in (ECDH_ALG, RSA_ALG)}
 
 
 def wrap(secret: bytes, key: AttestedKey) -> str:
     """Compact JWE of `secret` for the holder of `key`. The caller has the key from a stored appraisal."""
-    kind = ECKey if key.alg == ECDH_ALG else RSAKey
-    public = kind.import_key(dict(key.jwk))
+    known = key.public
+    public = RSAKey.import_key(known) if isinstance(known, rsa.RSAPublicKey) else ECKey.import_key(known)
     header = {"alg": key.alg, "enc": ENC, "kid": key.thumbprint, "typ": TYP}
-    return jwe.encrypt_compact(header, secret, public, algorithms=[key.alg, ENC])
+    return jwe.encrypt_compact(header, secret, public, registry=_ONLY[key.alg])
 
 
 def unwrap(token: str, key: PrivateKey) -> bytes:
@@ -39,7 +41,7 @@ def unwrap(token: str, key: PrivateKey) -> bytes:
     else:
         alg, private = RSA_ALG, RSAKey.import_key(key)
     try:
-        opened = jwe.decrypt_compact(token, private, algorithms=[alg, ENC])
+        opened = jwe.decrypt_compact(token, private, registry=_ONLY[alg])
     except (JoseError, ValueError, TypeError, KeyError):
         raise _cannot_open() from None
     headers = opened.protected

@@ -42,22 +42,25 @@ _VERSION = {"Milan": 3, "Genoa": 3, "Turin": 5}
 _FIRMWARE = {"Milan": (1, 55, 29), "Genoa": (1, 55, 43), "Turin": (1, 58, 3)}
 _MITIGATIONS = {"Milan": 0x0B, "Genoa": 0x01, "Turin": 0x3F}
 _PRODUCT_NAME = {"Milan": "Milan-B0", "Genoa": "Genoa", "Turin": "Turin"}
-_HWID_SIZE = {"Milan": 64, "Genoa": 64, "Turin": 8}
+HWID_SIZE: Mapping[str, int] = MappingProxyType({"Milan": 64, "Genoa": 64, "Turin": 8})
+"""Bytes of a chip id that KDS and VCEK certificates take."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SnpMachine:
     """One machine and the guest on it.
 
-    product: Milan, Genoa or Turin. signing_key: VCEK or VLEK. seed: which machine; chip id and keys follow
-    from it. at: the moment around which certificates and CRLs are valid. version: of the reports; None
-    means what the product's firmware gives out. tcb: all four TCBs of the report and the one certified.
-    csp_id: whose VLEK. fields: values that every report of this guest carries, by claim name.
+    product: Milan, Genoa or Turin. signing_key: VCEK or VLEK. seed: which machine; its chip id follows from
+    it. chip: its hwID, for whoever knows only that, as KDS does; keys follow from it. at: the moment around
+    which certificates and CRLs are valid. version: of the reports; None means what the product's firmware
+    gives out. tcb: all four TCBs of the report and the one certified. csp_id: whose VLEK. fields: values that
+    every report of this guest carries, by claim name.
     """
 
     product: str = "Genoa"
     signing_key: str = "VCEK"
     seed: str = seeds.SEED
+    chip: bytes | None = None
     at: datetime = seeds.EPOCH
     version: int | None = None
     tcb: TcbVersion | None = None
@@ -67,13 +70,19 @@ class SnpMachine:
     def __post_init__(self) -> None:
         if self.product not in keys.PRODUCTS or self.signing_key not in ("VCEK", "VLEK"):
             raise ValueError(f"no product {self.product!r} with key {self.signing_key!r} to simulate")
+        if self.chip is not None and len(self.chip) != HWID_SIZE[self.product]:
+            raise ValueError(
+                f"{HWID_SIZE[self.product]} bytes of hwID on {self.product}, not {len(self.chip)}"
+            )
 
     # --- identity ------------------------------------------------------------------------------
 
     @functools.cached_property
     def hwid(self) -> bytes:
         """What the VCEK certificate calls hwID: 64 bytes, 8 on Turin."""
-        return seeds.octets(self.seed, f"chip id {self.product}", _HWID_SIZE[self.product])
+        if self.chip is not None:
+            return self.chip
+        return seeds.octets(self.seed, f"chip id {self.product}", HWID_SIZE[self.product])
 
     @functools.cached_property
     def certified_tcb(self) -> TcbVersion:
@@ -82,7 +91,7 @@ class SnpMachine:
     @functools.cached_property
     def leaf_key(self) -> ec.EllipticCurvePrivateKey:
         """VCEKs belong to chip and TCB, VLEKs to provider and TCB, as on real hardware."""
-        owner = self.seed if self.signing_key == "VCEK" else self.csp_id
+        owner = self.hwid.hex() if self.signing_key == "VCEK" else self.csp_id
         tcb = snpreport.tcb_bytes(self.certified_tcb).hex()
         return seeds.p384(owner, f"{self.signing_key} {self.product} {tcb}")
 

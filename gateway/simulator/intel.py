@@ -70,7 +70,11 @@ PROPERLY = Signing()
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Quoting(IntelMachine):
-    """The quoting enclave of a machine."""
+    """The quoting enclave of a machine: always a current one, and the next one where the level is "Next"."""
+
+    @property
+    def qe_svn(self) -> int:
+        return inteldocs.QE_SVN["Next" if self.level == "Next" else "UpToDate"]
 
     def _qe_part(self, signing: Signing, *, nested: bool) -> bytes:
         """Attestation key, QE report and its certification: the same in every quote of one enclave."""
@@ -82,7 +86,7 @@ class _Quoting(IntelMachine):
             "mr_enclave": seeds.octets("", f"{self.TEE} quoting enclave", 32),
             "mr_signer": self.qe_mr_signer,
             "isv_prod_id": self.QE_PROD_ID,
-            "isv_svn": inteldocs.QE_SVN["UpToDate"],
+            "isv_svn": self.qe_svn,
             "report_data": binding + bytes(32),
         }
         report = q.fill(q.ENCLAVE, q.ENCLAVE_SIZE, good | dict(signing.qe), signing.qe_patch)
@@ -205,7 +209,7 @@ class SgxMachine(_Quoting):
         head: dict[str, Value] = {
             "version": 3,
             "key_type": q.ECDSA_P256,
-            "qe_svn": inteldocs.QE_SVN["UpToDate"],
+            "qe_svn": self.qe_svn,
             "pce_svn": self.pce_svn,
             "qe_vendor_id": QE_VENDOR_ID,
             "user_data": user_data(self.seed),

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import ClassVar
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from gateway.simulator import intelcerts, inteldocs, keys, seeds
 from gateway.simulator.inteldocs import Json
@@ -19,13 +20,15 @@ from verifiers.model import AnchorSet, ChainCache, Endorsements, NoCache
 DAY = timedelta(days=1)
 FMSPC = bytes.fromhex("5EA16A7E0000")
 """The simulated processor family. No Intel platform has it."""
+PPID_PADDING = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IntelMachine:
     """One platform. Made as a TdxMachine or an SgxMachine.
 
-    seed: which machine; PPID, instance id and keys follow from it. at: the moment around which certificates
+    seed: which machine; its PPID follows from it. platform: its PPID, for whoever knows only that, as PCS
+    does; instance id, PCK and serial number follow from it. at: the moment around which certificates
     and collateral are valid. level: TCB level that the platform is at, a key of `inteldocs.SGX_SVNS`;
     components overrides its 16 SVNs. ca: issuer of the PCK, "platform" or "processor". fields: values that
     every quote of this guest carries, by claim name.
@@ -35,6 +38,7 @@ class IntelMachine:
     QE_PROD_ID: ClassVar[int]
 
     seed: str = seeds.SEED
+    platform: bytes | None = None
     at: datetime = seeds.EPOCH
     level: str = "UpToDate"
     components: tuple[int, ...] | None = None
@@ -57,16 +61,20 @@ class IntelMachine:
 
     @property
     def ppid(self) -> bytes:
-        return seeds.octets(self.seed, "PPID", 16)
+        return seeds.octets(self.seed, "PPID", 16) if self.platform is None else self.platform
+
+    def encrypted_ppid(self) -> bytes:
+        """The PPID as the PCE gives it out: RSA-3072, OAEP with SHA-256; 384 bytes, other ones each time."""
+        return keys.ppid_key().public_key().encrypt(self.ppid, PPID_PADDING)
 
     @property
     def platform_instance_id(self) -> bytes:
-        return seeds.octets(self.seed, "platform instance id", 16)
+        return seeds.octets(self.ppid.hex(), "platform instance id", 16)
 
     @functools.cached_property
     def pck_key(self) -> ec.EllipticCurvePrivateKey:
         """A PCK belongs to platform and TCB, as on real hardware."""
-        return seeds.p256(self.seed, f"PCK {self.ca} {self.svns} {self.pce_svn}")
+        return seeds.p256(self.ppid.hex(), f"PCK {self.ca} {self.svns} {self.pce_svn}")
 
     @functools.cached_property
     def attestation_key(self) -> ec.EllipticCurvePrivateKey:
@@ -76,7 +84,7 @@ class IntelMachine:
     @property
     def pck_serial(self) -> int:
         """Serial number of the PCK certificate: what a PCK CRL names to revoke it."""
-        return int.from_bytes(b"\x01" + seeds.octets(self.seed, f"PCK serial {self.svns}", 19), "big")
+        return int.from_bytes(b"\x01" + seeds.octets(self.ppid.hex(), f"PCK serial {self.svns}", 19), "big")
 
     @property
     def qe_mr_signer(self) -> bytes:
@@ -144,12 +152,15 @@ class IntelMachine:
     def tcb_info(
         self,
         *,
+        evaluation: int = inteldocs.EVALUATION,
         sign_with: ec.EllipticCurvePrivateKey | None = None,
         drop: Collection[str] = (),
+        twice: Collection[str] = (),
         **overrides: object,
     ) -> bytes:
         """The TCB info response for this platform; overrides and drop by JSON member ("fmspc", "tcbLevels").
 
+        evaluation: whose levels it lists, a key of `inteldocs.EVALUATIONS`. twice: members that it repeats.
         A datetime is written as Intel does. `id="SGX"` alone changes only the word: for the other TEE's
         document ask a machine of that kind.
         """
@@ -159,25 +170,43 @@ class IntelMachine:
             pce_id=self.pce_id,
             issued=self.at - DAY,
             until=self.at + 29 * DAY,
+            evaluation=evaluation,
         )
-        return _sign("tcbInfo", body, overrides, drop, sign_with)
+        return _sign("tcbInfo", body, overrides, drop, sign_with, twice)
 
     def qe_identity(
         self,
         *,
+        evaluation: int = inteldocs.EVALUATION,
         sign_with: ec.EllipticCurvePrivateKey | None = None,
         drop: Collection[str] = (),
+        twice: Collection[str] = (),
         **overrides: object,
     ) -> bytes:
-        """The identity response for the quoting enclave; overrides and drop by JSON member."""
+        """The identity response for the quoting enclave; arguments as `tcb_info`."""
         body = inteldocs.qe_identity(
             self.TEE,
             mr_signer=self.qe_mr_signer,
             isv_prod_id=self.QE_PROD_ID,
             issued=self.at - DAY,
             until=self.at + 29 * DAY,
+            evaluation=evaluation,
         )
-        return _sign("enclaveIdentity", body, overrides, drop, sign_with)
+        return _sign("enclaveIdentity", body, overrides, drop, sign_with, twice)
+
+    def evaluation_numbers(
+        self,
+        numbers: Collection[int] = tuple(inteldocs.EVALUATIONS),
+        *,
+        sign_with: ec.EllipticCurvePrivateKey | None = None,
+        drop: Collection[str] = (),
+        twice: Collection[str] = (),
+        **overrides: object,
+    ) -> bytes:
+        """The list of evaluation numbers that PCS serves; arguments as `tcb_info`."""
+        issued, until = self.at - DAY, self.at + 29 * DAY
+        body = inteldocs.evaluation_numbers(self.TEE, numbers, issued=issued, until=until)
+        return _sign("tcbEvaluationDataNumbers", body, overrides, drop, sign_with, twice)
 
     def crl(
         self,
@@ -262,7 +291,8 @@ def _sign(
     overrides: Mapping[str, object],
     drop: Collection[str],
     key: ec.EllipticCurvePrivateKey | None,
+    twice: Collection[str],
 ) -> bytes:
     changed = {k: inteldocs.stamp(v) if isinstance(v, datetime) else v for k, v in overrides.items()}
     kept = {name: value for name, value in (body | changed).items() if name not in drop}
-    return inteldocs.signed(member, kept, key or intelcerts.tcb_signing_key())
+    return inteldocs.signed(member, kept, key or intelcerts.tcb_signing_key(), twice=twice)

@@ -20,7 +20,16 @@ ROLES = ("ARK", "ASK", "ASVK")
 @functools.cache
 def amd(product: str, role: str) -> rsa.RSAPrivateKey:
     """The RSA-4096 key of `role` (ARK, ASK or ASVK) for `product` (Milan, Genoa or Turin)."""
-    primes = _file()["amd"][product][role]
+    return _rsa(_file()["amd"][product][role])
+
+
+@functools.cache
+def ppid_key() -> rsa.RSAPrivateKey:
+    """The RSA-3072 key to whose public half the simulated PCE encrypts PPIDs, as Intel's does to PCS's."""
+    return _rsa(_file()["intel"]["ppid_key"])
+
+
+def _rsa(primes: dict[str, str]) -> rsa.RSAPrivateKey:
     p, q, e = int(primes["p"], 16), int(primes["q"], 16), 65537
     d = pow(e, -1, (p - 1) * (q - 1))
     numbers = rsa.RSAPrivateNumbers(

@@ -124,11 +124,12 @@ def with_length(signature_data: bytes) -> bytes:
     return len(signature_data).to_bytes(4, "little") + signature_data
 
 
-def pem(certificates: Iterable[bytes]) -> bytes:
+def pem(certificates: Iterable[bytes], label: str = "CERTIFICATE") -> bytes:
     """PEM, 64 columns, as in Intel's chains."""
+    begin, end = f"-----BEGIN {label}-----\n".encode(), f"\n-----END {label}-----\n".encode()
     out = b""
     for raw in certificates:
         text = base64.b64encode(raw)
         lines = b"\n".join(text[i : i + 64] for i in range(0, len(text), 64))
-        out += b"-----BEGIN CERTIFICATE-----\n" + lines + b"\n-----END CERTIFICATE-----\n"
+        out += begin + lines + end
     return out

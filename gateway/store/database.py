@@ -47,14 +47,20 @@ _SPARE_READERS = 16
 
 
 class _Operation:
-    """One caller's wish, and what became of it."""
+    """One caller's wish, and what became of it. event: None where nobody waits for another thread; whether
+    there is one is settled before the operation is in the queue, and never changes."""
 
     __slots__ = ("done", "error", "event", "function", "lead", "result")
 
     def __init__(self, function: Callable[[Connection], Any]) -> None:
-        self.function, self.event, self.lead, self.done = function, threading.Event(), False, False
+        self.function, self.lead, self.done = function, False, False
+        self.event: threading.Event | None = None
         self.result: Any = None
         self.error: BaseException | None = None
+
+    def wake(self) -> None:
+        if self.event is not None:
+            self.event.set()
 
     def outcome(self) -> Any:
         if self.error is not None:
@@ -192,11 +198,13 @@ class Database:
         with state.changed:
             if state.closed:
                 raise unavailable("the store is closed")
-            state.queue.append(operation)
             lead, state.leading = not state.leading, True
-        if not lead:
+            waiting = None if lead else threading.Event()
+            operation.event = waiting
+            state.queue.append(operation)
+        if waiting is not None:
             try:
-                operation.event.wait()
+                waiting.wait()
             except BaseException:  # an interrupt: nobody waits for this operation any more, but others do
                 self._abandon(state, operation)
                 raise
@@ -223,7 +231,7 @@ class Database:
                     state.queue.remove(operation)
                 _pass_on(state)
             for each in batch:
-                each.event.set()
+                each.wake()
 
     def _abandon(self, state: _State, operation: _Operation) -> None:
         with state.changed:
@@ -289,7 +297,7 @@ def _pass_on(state: _State) -> None:
     """Wake the next in the queue as leader; under `state.changed`."""
     if state.queue:
         state.queue[0].lead = True
-        state.queue[0].event.set()
+        state.queue[0].wake()
     else:
         state.leading = False
     if state.paused or state.closed:

@@ -28,6 +28,22 @@ _VERSIONS = """
 """
 _TENANTS = "SELECT DISTINCT tenant FROM active_document WHERE tenant <> ''"
 _LAST = "SELECT coalesce(max(version), 0) FROM document WHERE tenant = ? AND kind = ? AND name = ?"
+_VERSION = """
+    SELECT tenant, kind, name, version, digest, source, activated FROM document
+    WHERE tenant = ? AND kind = ? AND name = ? AND version = ?
+"""
+
+
+def _document(row: tuple[Any, ...]) -> StoredDocument:
+    return StoredDocument(
+        tenant=row[0],
+        kind=row[1],
+        name=row[2],
+        version=row[3],
+        digest=row[4],
+        source=row[5],
+        activated=from_micros(row[6]),
+    )
 
 
 _LAST_CHANGE = "SELECT coalesce(max(sequence), 0) FROM policy_change WHERE tenant = ?"
@@ -66,8 +82,15 @@ class SqliteDocuments:
         rows = self._database.query(COUNTER, (EPOCH,))
         return int(rows[0][0]) if rows else 0
 
-    def versions(self, tenant: str, name: str) -> Sequence[StoredDocument]:
+    def ever(self, tenant: str, name: str) -> Sequence[StoredDocument]:
         return tuple(map(_document, self._database.query(_VERSIONS, (tenant, name))))
+
+    def versions(self, tenant: str, names: Sequence[tuple[str, str, int]]) -> Sequence[StoredDocument]:
+        out: list[StoredDocument] = []
+        for kind, name, version in names:
+            owner = "" if kind == "baseline" else tenant
+            out += map(_document, self._database.query(_VERSION, (owner, kind, name, version)))
+        return tuple(out)
 
     def change(
         self,
@@ -101,18 +124,6 @@ class SqliteDocuments:
             return True
 
         return self._database.write(write)
-
-
-def _document(row: tuple[Any, ...]) -> StoredDocument:
-    return StoredDocument(
-        tenant=row[0],
-        kind=row[1],
-        name=row[2],
-        version=row[3],
-        digest=row[4],
-        source=row[5],
-        activated=from_micros(row[6]),
-    )
 
 
 def _activate(connection: Connection, document: StoredDocument) -> None:

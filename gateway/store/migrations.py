@@ -151,6 +151,86 @@ _RETENTION = (
         BEGIN SELECT RAISE(ABORT, 'appraisal: kept until its time is over'); END""",  # noqa: S608
 )
 
+_REPLAY = (
+    # What verifiers were handed, once for all appraisals that name it. noted: when it was last written down;
+    # while a set is in use that is done anew every hour.
+    """CREATE TABLE collateral_set (
+        digest TEXT PRIMARY KEY, tenant TEXT NOT NULL CHECK (tenant = ''), listing BLOB NOT NULL,
+        noted INTEGER NOT NULL) STRICT, WITHOUT ROWID""",
+    # evidence is sealed from here on, and runtime_data is in it. Rows from before have key_id ''.
+    "ALTER TABLE appraisal ADD COLUMN submission TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE appraisal ADD COLUMN key_id TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE appraisal ADD COLUMN held_by TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE appraisal ADD COLUMN collateral TEXT NOT NULL DEFAULT ''",
+)
+
+_RATCHETED = "('amd.crl', 'intel.pck-crl', 'intel.qe-identity', 'intel.root-crl', 'intel.tcb-info')"
+"""Kinds of collateral that never get older. Certificates may: vendors mint the same one anew."""
+
+_ENGINE = (
+    # released: when the last slot let go of it; NULL while one refers to it.
+    """CREATE TABLE collateral_object (
+        sha256 TEXT PRIMARY KEY, tenant TEXT NOT NULL CHECK (tenant = ''),
+        source BLOB NOT NULL, added INTEGER NOT NULL, released INTEGER) STRICT""",
+    """CREATE TRIGGER collateral_object_fixed BEFORE UPDATE ON collateral_object
+        WHEN NEW.sha256 <> OLD.sha256 OR NEW.source <> OLD.source
+        BEGIN SELECT RAISE(ABORT, 'collateral: an object never changes'); END""",
+    """CREATE TRIGGER collateral_object_stays BEFORE DELETE ON collateral_object WHEN OLD.released IS NULL
+        BEGIN SELECT RAISE(ABORT, 'collateral: an object stays while a slot refers to it'); END""",
+    "CREATE INDEX collateral_object_released ON collateral_object (released) WHERE released IS NOT NULL",
+    # A slot without an object (sha256 NULL) still remembers how far it had come.
+    """CREATE TABLE collateral_slot (
+        tenant TEXT NOT NULL CHECK (tenant = ''), kind TEXT NOT NULL, key TEXT NOT NULL,
+        channel TEXT NOT NULL CHECK (channel IN ('standard', 'early')), variant TEXT NOT NULL,
+        simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),
+        sha256 TEXT REFERENCES collateral_object (sha256),
+        previous TEXT REFERENCES collateral_object (sha256),
+        origin TEXT NOT NULL CHECK (origin IN ('vendor', 'import')),
+        issued INTEGER NOT NULL, ends INTEGER NOT NULL, number INTEGER,
+        fetched INTEGER NOT NULL, checked INTEGER NOT NULL,
+        PRIMARY KEY (tenant, kind, key, channel, variant, simulated)) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX collateral_slot_by_object ON collateral_slot (sha256)",
+    "CREATE INDEX collateral_slot_by_previous ON collateral_slot (previous) WHERE previous IS NOT NULL",
+    "CREATE INDEX collateral_slot_by_end ON collateral_slot (kind, ends)",
+    f"""CREATE TRIGGER collateral_slot_ratchet BEFORE UPDATE ON collateral_slot
+        WHEN OLD.kind IN {_RATCHETED}
+            AND (NEW.issued < OLD.issued OR coalesce(NEW.number, -1) < coalesce(OLD.number, -1)
+                OR NEW.kind <> OLD.kind OR NEW.key <> OLD.key OR NEW.channel <> OLD.channel
+                OR NEW.variant <> OLD.variant OR NEW.simulated <> OLD.simulated)
+        BEGIN SELECT RAISE(ABORT, 'collateral: a ratchet never goes back'); END""",
+    f"""CREATE TRIGGER collateral_slot_stays BEFORE DELETE ON collateral_slot
+        WHEN OLD.kind IN {_RATCHETED}
+        BEGIN SELECT RAISE(ABORT, 'collateral: a ratchet is not forgotten'); END""",
+    # What is to be fetched: wants of requests, and how often the refresh of something failed.
+    """CREATE TABLE collateral_task (
+        tenant TEXT NOT NULL CHECK (tenant = ''), kind TEXT NOT NULL, key TEXT NOT NULL,
+        channel TEXT NOT NULL CHECK (channel IN ('standard', 'early')), need TEXT NOT NULL,
+        wanted INTEGER, client TEXT NOT NULL, failures INTEGER NOT NULL, retry_at INTEGER NOT NULL,
+        outcome TEXT NOT NULL, outcome_at INTEGER, lease TEXT NOT NULL, lease_until INTEGER NOT NULL,
+        PRIMARY KEY (tenant, kind, key, channel)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE collateral_host (
+        tenant TEXT NOT NULL CHECK (tenant = ''), name TEXT NOT NULL, failures INTEGER NOT NULL,
+        open_until INTEGER NOT NULL, spent_until INTEGER NOT NULL, outcome TEXT NOT NULL,
+        outcome_at INTEGER, PRIMARY KEY (tenant, name)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE collateral_budget (
+        tenant TEXT NOT NULL CHECK (tenant = ''), client TEXT NOT NULL,
+        spent_until INTEGER NOT NULL, PRIMARY KEY (tenant, client)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE collateral_tally (
+        tenant TEXT NOT NULL CHECK (tenant = ''), name TEXT NOT NULL, label TEXT NOT NULL,
+        count INTEGER NOT NULL, PRIMARY KEY (tenant, name, label)) STRICT, WITHOUT ROWID""",
+    # What an older version held, trusted by nobody yet: vetted when the gateway starts.
+    """CREATE TABLE collateral_unvetted (
+        tenant TEXT NOT NULL CHECK (tenant = ''), sha256 TEXT NOT NULL REFERENCES collateral_object (sha256),
+        imported INTEGER NOT NULL, PRIMARY KEY (tenant, sha256)) STRICT, WITHOUT ROWID""",
+    """INSERT INTO collateral_object (sha256, tenant, source, added, released)
+        SELECT sha256, '', source, min(imported),
+            CASE WHEN count(*) = count(superseded) THEN max(superseded) END
+        FROM collateral GROUP BY sha256""",
+    """INSERT OR IGNORE INTO collateral_unvetted (tenant, sha256, imported)
+        SELECT '', sha256, imported FROM collateral WHERE superseded IS NULL ORDER BY imported DESC""",
+    "DROP TABLE collateral",
+)
+
 _APPROVALS = (
     # A revoked key stays, so that it cannot be registered again.
     """CREATE TABLE approval_key (
@@ -216,8 +296,10 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
     ),
     Migration(2, "retention", _RETENTION),
-    Migration(3, "approvals", _APPROVALS),
-    Migration(4, "proposals", _PROPOSALS),
+    Migration(3, "collateral engine", _ENGINE),
+    Migration(4, "replay", _REPLAY),
+    Migration(5, "approvals", _APPROVALS),
+    Migration(6, "proposals", _PROPOSALS),
 )
 
 _VERSION_TABLE = """CREATE TABLE IF NOT EXISTS schema_version (

@@ -19,12 +19,14 @@ from gateway.ports import Clock, Random
 from gateway.store.administrators import SqliteAdministrators
 from gateway.store.appraisals import SqliteAppraisals
 from gateway.store.approvals import SqliteApprovals
+from gateway.store.chores import SqliteChores
 from gateway.store.collateral import SqliteCollateral
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection, busy, connect, translate, unavailable
 from gateway.store.counters import read_counter, set_counter
 from gateway.store.database import Database, file_number
 from gateway.store.documents import SqliteDocuments
+from gateway.store.gauges import SqliteGauges
 from gateway.store.journal import SqliteJournal
 from gateway.store.ledger import SqliteLedger
 from gateway.store.migrations import APPLICATION_ID, migrate
@@ -65,7 +67,9 @@ class Store:
         self.identity = identity
         self.nonces = SqliteNonces(database)
         self.collateral = SqliteCollateral(database)
+        self.chores = SqliteChores(database)
         self.appraisals = SqliteAppraisals(database)
+        self.gauges = SqliteGauges(database)
         self.ledger = SqliteLedger(database, identity.store_id, clock)
         self.journal = SqliteJournal(database, self.ledger)
         self.secrets = SqliteSecrets(database, self.ledger)

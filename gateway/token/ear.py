@@ -71,7 +71,7 @@ def submodule(appraisal: Appraisal, told: Mapping[str, Any]) -> dict[str, Any]:
         "ear.appraisal-policy-id": " ".join(appraisal.policy_digests) or "none",
         "sealgate": {name: told[name] for name in _TOLD}
         | {"provenance": {word: names for word, names in told["provenance"].items() if word != _SIGNED}}
-        | {"checks": {check.id: check.outcome.value for check in appraisal.checks}},
+        | {"checks": {check.id: str(check.outcome) for check in appraisal.checks}},
     }
 
 

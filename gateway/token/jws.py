@@ -1,11 +1,12 @@
-"""Checking a compact JWS against a key set that was obtained beforehand (RFC 7515, RFC 8725).
+"""Making a compact JWS, and checking one against a key set that was obtained beforehand (RFC 7515, RFC 8725).
 
-The header chooses among *our* keys by `kid` and nothing else: the algorithm is ES256 whatever it says, a key
-inside the header is refused, and so is `crit`.
+When checking, the header chooses among *our* keys by `kid` and nothing else: the algorithm is ES256 whatever
+it says, a key inside the header is refused, and so is `crit`.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,14 @@ ALGORITHM = "ES256"
 MAX_TOKEN = 512 * 1024
 _FOREIGN_KEYS = frozenset({"jwk", "jku", "x5c", "x5u", "x5t", "x5t#S256"})
 _JWS = jwt.PyJWS(algorithms=[ALGORITHM])
+_ES256 = ECAlgorithm(ECAlgorithm.SHA256, ec.SECP256R1)
+
+
+def sign(header: Mapping[str, str], payload: bytes, key: ec.EllipticCurvePrivateKey) -> str:
+    """Compact JWS of `payload`, ES256. header: without `alg`, which is added here. key: on P-256."""
+    protected = json.dumps({**header, "alg": ALGORITHM}, separators=(",", ":"), sort_keys=True)
+    signed = f"{b64.encode_url(protected.encode())}.{b64.encode_url(payload)}"
+    return f"{signed}.{b64.encode_url(_ES256.sign(signed.encode(), key))}"
 
 
 def verify(token: str, jwks: Mapping[str, Any], *, typ: str) -> bytes:

@@ -28,7 +28,7 @@ from policies.analysis.space import NOW, PROFILE
 from policies.appraise import Alternative, Appraisal
 from policies.compiler import AllowProgram
 from policies.errors import PolicyErrors
-from policies.minimums import MAX_WAIVER, MINIMUMS
+from policies.minimums import MINIMUMS
 from policies.model import AcceptRisk, Profile
 from policies.vocabulary import EVIDENCE_TYPE
 from verifiers.claimtypes import ClaimSpec
@@ -220,7 +220,7 @@ def _waivable(
             continue
         name = check.id.removeprefix(f"{rule.id}/")
         minimum = MINIMUMS.get(name)
-        limit = limits.get(name) if minimum is None else (MAX_WAIVER if minimum.waivable else None)
+        limit = limits.get(name) if minimum is None else minimum.up_to
         if limit is None:
             return []
         out.append((name, limit))

@@ -2,6 +2,10 @@
 
 Load comes from processes on the same machine, so requests per second are a lower bound. Challenges and
 evidence are prepared beforehand: what is timed is the gateway. Every request carries evidence of its own.
+
+Two kinds of load: as much as a few connections carry, for CPU per request; and a fixed rate, for latency.
+With a fixed rate a request's time begins when it was due, so that one that had to wait for a connection
+counts as slow, not as sent later.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,18 +31,23 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from gateway.demo.documents import RELEASED_PATH
 from gateway.demo.process import running
 from gateway.demo.run import provide
-from gateway.demo.scenarios import Stage
+from gateway.guest import public_jwk
 from gateway.protocol.native import report_data
 from gateway.simulator.amd import SnpMachine
+from gateway.simulator.guest import SimulatedGuest
+from tests.bench import stages
 from tests.bench.clock import Timing, summary
 from verifiers.codec import b64
 
 PROCESSES, THREADS = 2, 4
+RATE_THREADS = 16
+WARM = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """latency: microseconds per request. crypto_share: unavoidable crypto / all of the server's CPU time."""
+    """latency: microseconds per request. crypto_share: unavoidable crypto / all of the server's CPU time.
+    stages: CPU milliseconds per request by stage, without the server around the application."""
 
     per_second: float
     latency: Timing
@@ -45,6 +55,7 @@ class Load:
     cpu_ms_per_request: float
     crypto_ms_per_request: float
     memory_mb_per_worker: float
+    stages: dict[str, float]
 
     @property
     def crypto_share(self) -> float:
@@ -58,12 +69,12 @@ def attest_and_release(requests: int) -> Load:
         running(Path(name), development=True, options=["--workers", "2"]) as gateway,
     ):
         stage = provide(gateway)
-        bodies = _bodies(stage, requests + 64)
-        _send(gateway.url, bodies[:64])
+        bodies = _bodies(gateway.issuer, stage.guest(stage.snp()).challenge, requests + WARM)
+        _send(gateway.url, bodies[:WARM])
         server = _family(gateway.process.pid)
         before = _cpu(server)
         started = time.perf_counter()
-        shares = [bodies[64 + n :: PROCESSES] for n in range(PROCESSES)]
+        shares = [bodies[WARM + n :: PROCESSES] for n in range(PROCESSES)]
         with multiprocessing.get_context("fork").Pool(PROCESSES) as pool:
             results = pool.starmap(_send, [(gateway.url, share) for share in shares])
         took = time.perf_counter() - started
@@ -78,49 +89,94 @@ def attest_and_release(requests: int) -> Load:
         cpu_ms_per_request=used / requests * 1000,
         crypto_ms_per_request=_unavoidable() * 1000,
         memory_mb_per_worker=memory,
+        stages={
+            stage: seconds * 1000 for stage, seconds in stages.measure(_bodies, min(requests, 1000)).items()
+        },
     )
 
 
-def _bodies(stage: Stage, count: int) -> list[bytes]:
-    machine = SnpMachine(product="Genoa", at=datetime.now(UTC).replace(microsecond=0))
-    guest = stage.guest(machine)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paced:
+    """latency: microseconds from when a request was due to the end of its reply."""
+
+    offered: int
+    latency: Timing
+    errors: int
+
+
+def attest_at_rate(per_second: int, seconds: float) -> Paced:
+    """SNP guests that attest and ask for nothing, `per_second` of them whatever comes back."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running(Path(name), development=True, options=["--workers", "2"]) as gateway,
+    ):
+        stage = provide(gateway)
+        count = int(per_second * seconds)
+        bodies = _bodies(gateway.issuer, stage.guest(stage.snp()).challenge, count + WARM, release=False)
+        _send(gateway.url, bodies[:WARM])
+        begin = time.perf_counter() + 0.5
+        due = [(begin + number / per_second, body) for number, body in enumerate(bodies[WARM:])]
+        with multiprocessing.get_context("fork").Pool(PROCESSES) as pool:
+            shares = [(gateway.url, due[n::PROCESSES]) for n in range(PROCESSES)]
+            results = pool.starmap(_send_when_due, shares)
+    return Paced(
+        offered=per_second,
+        latency=summary([sample for found, _ in results for sample in found]),
+        errors=sum(failed for _, failed in results),
+    )
+
+
+def _bodies(issuer: str, challenge: Callable[[], str], count: int, *, release: bool = True) -> list[bytes]:
+    guest = SimulatedGuest(SnpMachine(product="Genoa", at=datetime.now(UTC).replace(microsecond=0)))
     out = []
     for _ in range(count):
         key = ec.generate_private_key(ec.SECP256R1()).public_key()
-        runtime = guest.runtime_data(guest.challenge(), key)
+        told = {"nonce": challenge(), "key": public_jwk(key), "aud": issuer, "tenant": "default"}
+        runtime = json.dumps(told).encode()
         body = {
-            "evidence": dict(guest.evidence(report_data(runtime))),
+            "evidence": guest.evidence(report_data(runtime)),
             "runtime_data": b64.encode_url(runtime),
-            "release": [RELEASED_PATH],
+            "release": [RELEASED_PATH] if release else [],
         }
         out.append(json.dumps(body).encode())
     return out
 
 
 def _send(url: str, bodies: list[bytes]) -> tuple[list[float], int]:
-    """Send over a few connections that stay open; (microseconds each, how many were not a release)."""
+    """Send over a few connections, one after the other; (microseconds each, how many were not a release)."""
+    return _load(url, [(0.0, body) for body in bodies], THREADS, b'"release"')
+
+
+def _send_when_due(url: str, due: list[tuple[float, bytes]]) -> tuple[list[float], int]:
+    """Send each body at its time; (microseconds each, how many were not an EAR)."""
+    return _load(url, due, RATE_THREADS, b'"ear"')
+
+
+def _load(url: str, due: list[tuple[float, bytes]], threads: int, wanted: bytes) -> tuple[list[float], int]:
+    """Over `threads` connections that stay open. due: (time on the performance counter, body); 0 is now."""
     host = urlsplit(url).netloc
     samples: list[float] = []
     failed: list[int] = []
 
-    def run(share: list[bytes]) -> None:
+    def run(share: list[tuple[float, bytes]]) -> None:
         connection = http.client.HTTPConnection(host, timeout=30)
-        for body in share:
-            start = time.perf_counter_ns()
+        for when, body in share:
+            time.sleep(max(0.0, when - time.perf_counter()))
+            start = when or time.perf_counter()
             connection.request("POST", "/v1/attest", body, {"Content-Type": "application/json"})
             reply = connection.getresponse()
             raw = reply.read()
-            samples.append((time.perf_counter_ns() - start) / 1000)
-            if reply.status != 200 or b'"release"' not in raw:
+            samples.append((time.perf_counter() - start) * 1e6)
+            if reply.status != 200 or wanted not in raw:
                 failed.append(reply.status)
         connection.close()
 
-    threads = [threading.Thread(target=run, args=(bodies[n::THREADS],)) for n in range(THREADS)]
-    for thread in threads:
+    started = [threading.Thread(target=run, args=(due[n::threads],)) for n in range(threads)]
+    for thread in started:
         thread.start()
-    for thread in threads:
+    for thread in started:
         thread.join()
-    return samples, len(failed)
+    return samples, len(failed) + len(due) - len(samples)
 
 
 def _family(pid: int) -> list[psutil.Process]:

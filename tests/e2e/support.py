@@ -193,8 +193,7 @@ def serving(
     ]  # fmt: skip
     if not token.exists():
         command += ["--admin-token-file", str(token)]
-    if development:
-        command.append("--development")
+    command.append("--development" if development else "--offline")
     with log.open("ab") as out:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=out, stderr=out, env={**os.environ, **environ}, start_new_session=True

@@ -26,6 +26,7 @@ from tests.e2e.support import (
     snp_collateral,
     tdx_collateral,
 )
+from tests.integration.test_forecast import BASELINE
 from tests.support import ROOT
 
 SIMULATED_TDX = ("--simulate", "tdx", "--simulate-init-data", INIT_DATA.hex())
@@ -132,6 +133,31 @@ def test_a_refused_guest_learns_the_code_in_one_line(provided: Server) -> None:
     assert any(attempt == each["attempt"] for each in parsed(provided, "admin", "attempts"))
 
 
+def test_a_policy_from_an_attempt(provided: Server, tmp_path: Path) -> None:
+    done = run(provided, "guest", "get", PATH, "--audience", provided.issuer, "--simulate", "snp")
+    attempt = done.stderr.decode().split("attempt ")[1].strip()
+    for number, raw in enumerate(snp_collateral()):
+        (tmp_path / f"{number}.bin").write_bytes(raw)
+    out = tmp_path / "policy"
+    told = good(
+        provided,
+        "policy",
+        "init",
+        "--from",
+        attempt,
+        "--collateral",
+        str(tmp_path),
+        "--out",
+        str(out),
+        "--development",
+    )
+    assert b"SIMULATED evidence" in told
+    assert (out / "evidence" / f"{attempt}.json").is_file()
+    assert b"0 failed" in good(provided, "policy", "test", str(out))
+    gone = run(provided, "policy", "init", "--from", "AAAA-AAAA-AAAA-AAAA", "--out", str(tmp_path / "none"))
+    assert gone.returncode == 1 and b"attempt" in gone.stderr and not (tmp_path / "none").exists()
+
+
 def test_a_guest_that_is_told_another_audience_is_refused(provided: Server) -> None:
     done = run(provided, "guest", "get", PATH, "--audience", "https://evil.example", "--simulate", "snp")
     assert done.returncode == 1
@@ -180,10 +206,12 @@ def test_a_policy_with_a_fault_says_line_and_column(provided: Server, tmp_path: 
 
 def test_collateral_status_counts(provided: Server) -> None:
     assert {each["kind"] for each in parsed(provided, "collateral", "status")} == {
-        "certificate",
-        "crl",
-        "tcb-info",
-        "qe-identity",
+        "amd.crl",
+        "intel.issuer",
+        "intel.pck-crl",
+        "intel.qe-identity",
+        "intel.root-crl",
+        "intel.tcb-info",
     }
 
 
@@ -220,6 +248,40 @@ def test_the_ledger_is_whole_and_a_change_shows(provided: Server, tmp_path: Path
     done = run(provided, "ledger", "verify", str(file))
     assert done.returncode == 1
     assert b"BROKEN" in done.stdout
+
+
+def test_an_attempt_is_judged_again_by_asking_the_gateway_or_from_a_file(
+    provided: Server, tmp_path: Path
+) -> None:
+    provided.guest(SNP).get([PATH])
+    (attempt, *_) = parsed(provided, "admin", "attempts", "--last", "1")
+    found = parsed(provided, "verify", "--replay", attempt["attempt"])
+    assert (found["identical"], found["verdict"]) == (True, {"was": "accepted", "is": "accepted"})
+    file = tmp_path / "bundle.json"
+    good(provided, "admin", "evidence", attempt["attempt"], str(file), "--with-collateral", "now")
+    assert file.stat().st_mode & 0o777 == 0o600
+    for options in ((), ("--with-collateral", "now")):
+        assert good(provided, "verify", "--replay", str(file), *options).startswith(b"SIMULATED ")
+    elsewhere = run(provided, "admin", "evidence", attempt["attempt"], str(tmp_path / "no" / "file"))
+    assert (elsewhere.returncode, elsewhere.stderr.count(b"\n")) == (2, 1)
+    nobody = run(provided, "verify", "--replay", "0000-0000-0000-0000")
+    assert (nobody.returncode, nobody.stderr.count(b"\n")) == (1, 1)
+
+
+def test_the_forecast_says_who_will_be_short_of_what(provided: Server, tmp_path: Path) -> None:
+    provided.guest(SNP).get([PATH])
+    found = parsed(provided, "collateral", "forecast")
+    assert found["now"]["accepted"] == found["machines"] >= 1
+    assert (found["counts"]["early"], found["counts"]["baseline"]) == (0, 0)
+    baseline = tmp_path / "higher.yaml"
+    baseline.write_text(BASELINE.format(name="ours"))
+    told = good(provided, "collateral", "forecast", "--baseline", str(baseline)).decode()
+    assert "WITH THE BASELINE: 1 machine\n" in told
+    assert "snp.higher-floor" in told and "bootloader (reported_tcb) 10 → 11" in told
+    assert "to pass: update the host's boot loader" in told
+    baseline.write_text("sealgate: platform-baseline/1\n")
+    broken = run(provided, "collateral", "forecast", "--baseline", str(baseline))
+    assert broken.returncode == 1 and b"higher.yaml" in broken.stderr
 
 
 def test_doctor_says_what_is_missing(provided: Server) -> None:

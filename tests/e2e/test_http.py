@@ -41,7 +41,9 @@ from tests.e2e.support import (
     fresh_key,
     refusal,
     serving,
+    snp_collateral,
     snp_machine,
+    tdx_collateral,
     tdx_machine,
 )
 from verifiers.codec import b64
@@ -398,7 +400,17 @@ def test_policy_is_evaluated_again_at_release(tmp_path: Path) -> None:
 
 def test_production_refuses_simulated_evidence_and_a_store_keeps_its_mode(tmp_path: Path) -> None:
     with serving(tmp_path, development=False) as server:
-        server.provide()
+        for raw in (*snp_collateral(), *tdx_collateral()):
+            with pytest.raises(Refused) as caught:
+                server.admin.ask("POST", "/v1/admin/collateral", raw, "application/octet-stream")
+            # Intel's documents alone do not say whose root they were meant for.
+            assert (
+                caught.value.reason in ("evidence.simulated", "dcap.chain")
+                or "collateral." in caught.value.reason
+            )
+        assert server.admin.get("/v1/admin/collateral")["collateral"] == []
+        server.admin.ask("POST", "/v1/admin/policies", documents(), "application/yaml")
+        server.admin.ask("PUT", f"/v1/admin/secrets/{PATH}", SECRET, "application/octet-stream")
         assert refusal(server.guest(SNP).get, [PATH]).reason == "evidence.simulated"
         assert refusal(server.guest(TDX).get, [PATH]).reason == "evidence.simulated"
         assert server.anonymous.get("/healthz")["mode"] == "production"

@@ -84,6 +84,31 @@ def append(folder: Path) -> None:
         in_threads(4, work)
 
 
+def crowd(folder: Path) -> None:
+    """Many threads write at once, every fifth time something that fails: each hears what became of its own.
+    Python switches between them as often as it can, so that they meet everywhere."""
+    sys.setswitchinterval(1e-6)
+    with start(folder) as store:
+
+        def fail(_: object) -> None:
+            raise KeyError("an operation of one thread")
+
+        def work(thread: int) -> None:
+            for number in range(20):
+                if number % 5 == 4:
+                    try:
+                        store.database.write(fail)
+                    except KeyError:
+                        say("failed")
+                elif number % 2:
+                    receipt = store.ledger.append("acme", "test.entry", {"thread": thread, "number": number})
+                    say(f"{receipt.index} {receipt.head}")
+                elif store.nonces.consume("acme", os.urandom(16), EXPIRES):
+                    say("consumed")
+
+        in_threads(16, work)
+
+
 def forever(folder: Path) -> None:
     """Append, consume and save until killed; print what was acknowledged."""
     store = start(folder)
@@ -150,6 +175,7 @@ COMMANDS: dict[str, Callable[[Path], None]] = {
     "create": create,
     "race": race,
     "append": append,
+    "crowd": crowd,
     "forever": forever,
     "fork": fork,
     "fork-inside": fork_inside,

@@ -82,7 +82,7 @@ def world(store: Store, *, development: bool) -> World:
     clock = FakeClock()
     desk = Desk(store=store.approvals, store_id=store.store_id, development=development, clock=clock)
     office = Office(
-        documents=store.documents, collateral=store.collateral, ledger=store.ledger, clock=clock, desk=desk,
+        documents=store.documents, ledger=store.ledger, clock=clock, desk=desk,
         proposals=store.proposals,
     )  # fmt: skip
     assert administration.activate_shipped(office, by="setup") > 0
@@ -300,7 +300,7 @@ def test_a_rollback_is_a_change_of_its_own(two: World) -> None:
     two.apply(DOCS, two.sign(ALICE, DOCS), two.sign(BOB, DOCS))
     newer = documents(tenant="acme", version=2)
     two.apply(newer, two.sign(ALICE, newer), two.sign(BOB, newer))
-    older = next(r for r in two.store.documents.versions("acme", "payments-db") if r.version == 1)
+    older = next(r for r in two.store.documents.ever("acme", "payments-db") if r.version == 1)
     one_of_three = Subject("release", "payments-db", 1, older.digest)
     with pytest.raises(GatewayError) as caught:
         back(two, "payments-db", "1")
@@ -365,7 +365,7 @@ path, file, *signatures = sys.argv[1:]
 clock = SystemClock()
 store = open_store(Path(path), create=None, expect=None, clock=clock, random=OsRandom())
 desk = Desk(store=store.approvals, store_id=store.store_id, development=False, clock=clock)
-held = {"documents": store.documents, "collateral": store.collateral, "ledger": store.ledger}
+held = {"documents": store.documents, "ledger": store.ledger}
 office = Office(**held, clock=clock, desk=desk, proposals=store.proposals)
 raw = Path(file).read_bytes()
 print("ready", flush=True)

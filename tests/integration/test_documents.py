@@ -34,7 +34,6 @@ def office(store: Store) -> Office:
     clock = FakeClock()
     made = Office(
         documents=store.documents,
-        collateral=store.collateral,
         ledger=store.ledger,
         clock=clock,
         desk=Desk(store=store.approvals, store_id=store.store_id, development=True, clock=clock),

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from gateway import administration, app, leases, pipeline, secrets
+from gateway.collateral import importing
 from gateway.config import Config
 from gateway.http.handlers import Site
 from gateway.ports import LedgerUnavailable
-from tests.e2e.support import PATH, SECRET, SNP, documents, snp_collateral
+from tests.e2e.support import NOW, PATH, SECRET, SNP, documents, snp_collateral
 from tests.integration.test_pipeline import (
     attest_body,
     release_body,
@@ -28,7 +29,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     prepared = app.prepare(config)
     made, store = app.compose(config)
     for raw in snp_collateral():
-        administration.import_collateral(made.office, raw, "test", by="test")
+        importing.import_file(made.desk.importer, raw, "test", by="test", now=NOW)
     administration.apply(made.office, "default", documents(), "test.yaml", by="test", baselines=True)
     secrets.put(made.vault, "default", PATH, SECRET, by="test")
     yield made
@@ -39,7 +40,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def review(site: Site, **later: float) -> dict[str, Any]:
     gateway = site.gateway
     now = gateway.clock.now() + timedelta(**later)
-    return leases.review(site.office.ledger, gateway.appraisals, gateway.appraiser, "default", now)
+    return leases.review(
+        site.office.ledger, gateway.appraisals, gateway.keys, gateway.appraiser, "default", now
+    )
 
 
 def stricter(site: Site, version: int = 2) -> None:

@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 
 from gateway import app, pipeline, releasing, secrets
+from gateway.appraisals import StoredAppraisal
 from gateway.attempts import Attempt
+from gateway.collateral import importing
+from gateway.collateral.settings import Collateral
 from gateway.config import Config
 from gateway.errors import GatewayError, GatewayReason
 from gateway.guest import public_jwk
 from gateway.http.handlers import Site
 from gateway.http.problem import of as problem_of
-from gateway.ports import LedgerUnavailable, NewEntry, StoredAppraisal
+from gateway.ports import LedgerUnavailable, NewEntry
 from gateway.protocol.native import report_data
 from gateway.refusal import Denied, because
 from gateway.simulator.guest import SimulatedGuest
@@ -77,7 +80,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     from gateway import administration
 
     for raw in (*snp_collateral(), *tdx_collateral()):
-        administration.import_collateral(office, raw, "test", by="test")
+        importing.import_file(made.desk.importer, raw, "test", by="test", now=NOW)
     administration.apply(office, "default", documents(), "test.yaml", by="test", baselines=True)
     secrets.put(made.vault, "default", PATH, SECRET, by="test")
     yield made
@@ -255,7 +258,7 @@ def test_nothing_is_handed_out_on_a_plan_that_is_not_in_the_ledger(site: Site) -
     made: list[releasing.Plan] = []
     original = releasing.Releaser.hand_out
 
-    def hand_out(self: Any, attempt: Any, runtime: Any, plan: Any, receipts: Any) -> Any:
+    def hand_out(self: Any, attempt: Any, runtime: Any, plan: Any, receipts: Any, row: Any = None) -> Any:
         made.append(plan)
         with pytest.raises(AssertionError, match="not in the ledger"):
             original(self, attempt, runtime, plan, receipts[1:])
@@ -400,7 +403,7 @@ def test_evidence_that_nothing_vouches_for_is_not_kept(site: Site) -> None:
     body["evidence"]["report"] = b64.encode_url(bytes(raw))
     assert denied(pipeline.attest, site.gateway, "default", json.dumps(body).encode()) == "snp.signature"
     row = site.gateway.appraisals.recent("default", 1)[0]
-    assert row.evidence == b""
+    assert (row.submission, row.collateral) == (None, None)
     sent = json.loads(row.record)["evidence_sent"]
     assert sent["bytes"] > 1184 and len(sent["sha256"]) == 64
 
@@ -411,11 +414,9 @@ def test_a_revocation_between_attestation_and_release_counts(site: Site) -> None
     assert pipeline.release(site.gateway, "default", release_body(token))["releases"]
     from cryptography import x509
 
-    from gateway import administration
-
     serial = x509.load_der_x509_certificate(SNP.intermediate()).serial_number
     revoked = SNP.crl(revoked=[serial], number=2)
-    administration.import_collateral(site.office, revoked, "revoked.crl", by="test")
+    importing.import_file(site.desk.importer, revoked, "revoked.crl", by="test", now=NOW)
     assert denied(pipeline.release, site.gateway, "default", release_body(token)) == "snp.revoked"
 
 
@@ -430,15 +431,15 @@ def test_a_token_without_its_record_is_nothing(site: Site, monkeypatch: pytest.M
 def test_the_key_comes_from_the_record(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a record's runtime data says, it must be what the evidence was made over."""
     token = token_of(site)
-    original = type(site.gateway.appraisals).get
+    original = pipeline.evidence.open_stored
     forged = public_jwk(fresh_key().public_key())
 
-    def get(self: Any, tenant: str, jti: str) -> Any:
-        stored = original(self, tenant, jti)
-        value = json.loads(stored.runtime_data) | {"key": forged}
-        return replace(stored, runtime_data=json.dumps(value).encode())
+    def open_stored(keys: Any, stored: Any) -> Any:
+        found = original(keys, stored)
+        value = json.loads(found.runtime_data) | {"key": forged}
+        return replace(found, runtime_data=json.dumps(value).encode())
 
-    monkeypatch.setattr(type(site.gateway.appraisals), "get", get)
+    monkeypatch.setattr(pipeline.evidence, "open_stored", open_stored)
     assert denied(pipeline.release, site.gateway, "default", release_body(token)) == "session.key-not-bound"
 
 
@@ -477,7 +478,8 @@ def test_an_envelope_or_a_cmw_is_taken_and_opened_again_at_release(
 ) -> None:
     body = attest_body(site, release=(), carry=carry)
     ear = pipeline.attest(site.gateway, "default", body)["ear"]
-    kept = json.loads(site.gateway.appraisals.recent("default", 1)[0].evidence)
+    row = site.gateway.appraisals.recent("default", 1)[0]
+    kept = json.loads(pipeline.evidence.open_stored(site.gateway.keys, row).evidence)
     assert kept == json.loads(body)["evidence"]
     assert pipeline.release(site.gateway, "default", release_body(ear))["releases"]
 
@@ -559,6 +561,49 @@ def test_without_a_crl_nothing_is_released(tmp_path: Path) -> None:
     with pytest.raises(Denied) as tdx:
         pipeline.attest(made.gateway, "default", attest_body(made, TDX))
     assert tdx.value.why.verdict is Verdict.UNDECIDED
+    store.close()
+    prepared.store.close()
+
+
+@pytest.mark.parametrize("state", ["missing", "ended", "too-old"])
+@pytest.mark.parametrize("accepted", [False, True], ids=["refused", "accepted-risk"])
+def test_only_a_named_risk_does_without_a_current_crl(tmp_path: Path, state: str, accepted: bool) -> None:
+    """Missing, past its nextUpdate, or older than we allow: undecided, unless somebody put a name to it."""
+    ages = {"amd.crl": 1} if state == "too-old" else {}
+    config = Config(data=tmp_path, development=True, collateral=Collateral(maximum_age_days=ages))
+    prepared = app.prepare(config)
+    made, store = app.compose(config)
+    from gateway import administration
+
+    policy = documents()
+    if accepted:
+        start, end = NOW - timedelta(days=1), NOW + timedelta(days=20)
+        policy += (
+            "accept_risk:\n  - {id: no-crl, finding: snp.revocation, only_in: snp, reason: kds is down,"
+            " owner: asha@acme.example, approved_by: [lena@acme.example],"
+            f" from: {start:%Y-%m-%dT%H:%M:%SZ}, expires: {end:%Y-%m-%dT%H:%M:%SZ}}}\n"
+        ).encode()
+    administration.apply(made.office, "default", policy, "test.yaml", by="test", baselines=True)
+    secrets.put(made.vault, "default", PATH, SECRET, by="test")
+    if state != "missing":
+        issued = NOW - timedelta(days=2)
+        ends = NOW if state == "ended" else NOW + timedelta(days=9)
+        crl = SNP.crl(this_update=issued, next_update=ends)
+        at = issued + timedelta(hours=1)
+        importing.import_file(made.desk.importer, crl, "crl", by="test", now=at)
+    made = with_clock(made, Clock(NOW))
+    if accepted:
+        reply = pipeline.attest(made.gateway, "default", attest_body(made))
+        assert [each["path"] for each in reply["releases"]] == [PATH]
+        (entry,) = store.appraisals.recent("default", 1)
+        assert json.loads(entry.record)["waived"] == ["no-crl"]
+    else:
+        with pytest.raises(Denied) as caught:
+            pipeline.attest(made.gateway, "default", attest_body(made))
+        reason = "collateral.crl-expired" if state == "ended" else "collateral.amd-crl-missing"
+        assert (caught.value.why.reason, caught.value.why.verdict) == (reason, Verdict.UNDECIDED)
+    told = json.loads(store.appraisals.recent("default", 1)[0].record)["checks"]
+    assert any(check["id"] == "collateral.max-age" for check in told) is (state == "too-old")
     store.close()
     prepared.store.close()
 

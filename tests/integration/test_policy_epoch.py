@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from gateway import administration, app, pipeline, releasing, secrets
+from gateway.collateral import importing
 from gateway.config import Config
 from gateway.http.handlers import Site
 from gateway.ports import NewEntry, PolicyChanged
 from gateway.refusal import Denied
-from tests.e2e.support import PATH, SECRET, SNP, documents, snp_collateral
+from tests.e2e.support import NOW, PATH, SECRET, SNP, documents, snp_collateral
 from tests.integration.test_pipeline import attest_body, kinds, release_body, token_of
 from tests.support import ROOT
 
@@ -24,6 +25,7 @@ ANOTHER_PROCESS = """
 import sys
 from pathlib import Path
 from gateway import administration, app
+from gateway.collateral import importing
 from gateway.config import Config
 site, store = app.compose(Config(data=Path(sys.argv[1]), development=True))
 if sys.argv[2] == "retire":
@@ -40,7 +42,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     prepared = app.prepare(Config(data=tmp_path, development=True))
     made, store = app.compose(Config(data=tmp_path, development=True))
     for raw in snp_collateral():
-        administration.import_collateral(made.office, raw, "test", by="test")
+        importing.import_file(made.desk.importer, raw, "test", by="test", now=NOW)
     administration.apply(made.office, "default", documents(), "test.yaml", by="test", baselines=True)
     secrets.put(made.vault, "default", PATH, SECRET, by="test")
     yield made

@@ -13,15 +13,9 @@ from typing import Protocol, TypeVar
 
 import pytest
 
+from gateway.appraisals import CollateralSet, SealedSubmission, StoredAppraisal
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import (
-    NewEntry,
-    SealedSecret,
-    StoredAdministrator,
-    StoredAppraisal,
-    StoredCollateral,
-    StoredDocument,
-)
+from gateway.ports import NewEntry, SealedSecret, StoredAdministrator, StoredDocument
 from gateway.store import Store
 from tests.stores import START, FakeClock, sqlite_store
 
@@ -259,38 +253,6 @@ def test_a_document_belongs_where_its_kind_says(store: Store, wrong: StoredDocum
     assert store.documents.epoch() == 0
 
 
-# --- collateral ---
-
-
-def crl(number: int, key: str = "root", minutes: int = 0) -> StoredCollateral:
-    return StoredCollateral(
-        kind="crl",
-        key=key,
-        sha256=f"{number:064x}",
-        source=bytes([number]),
-        imported=START + timedelta(minutes=minutes),
-    )
-
-
-def test_collateral_is_superseded_by_what_is_put_later(store: Store) -> None:
-    assert store.collateral.all() == (0, ())
-    store.collateral.put(crl(1))
-    store.collateral.put(crl(1))
-    assert (store.collateral.all(), store.collateral.generation()) == ((1, (crl(1),)), 1)
-    store.collateral.put(crl(2, minutes=5))
-    store.collateral.put(crl(9, "pck"))
-    assert store.collateral.all() == (3, (crl(9, "pck"), crl(2, minutes=5)))
-
-
-def test_what_was_held_at_a_past_time_can_be_had(store: Store) -> None:
-    for row in (crl(1), crl(2, minutes=5), crl(1, minutes=10)):
-        store.collateral.put(row)
-    held = [store.collateral.held_at(START + timedelta(minutes=m)) for m in (-1, 0, 4, 5, 9, 10, 99)]
-    back = crl(1, minutes=10)
-    assert held == [(), (crl(1),), (crl(1),), (crl(2, minutes=5),), (crl(2, minutes=5),), (back,), (back,)]
-    assert store.collateral.all() == (3, (back,))
-
-
 # --- appraisals ---
 
 
@@ -302,9 +264,9 @@ def appraisal(jti: str = "j1", tenant: str = "acme", minutes: int = 0) -> Stored
         expires=LATER,
         releasable=True,
         verdict="accepted",
-        evidence=b"\0e",
-        runtime_data=b"{}",
         record=b"{}",
+        submission=SealedSubmission(digest="5d", key_id="k", sealed=b"\0sealed", held_by=jti),
+        collateral=CollateralSet(digest="c5", listing=b"crl 00\n"),
     )
 
 

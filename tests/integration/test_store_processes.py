@@ -86,6 +86,17 @@ def test_four_processes_append_to_one_chain(tmp_path: Path) -> None:
         assert store.ledger.verify(receipts[7]) == store.ledger.head()
 
 
+def test_nobody_in_a_crowd_is_forgotten(tmp_path: Path) -> None:
+    """48 threads in three processes: a writer that nobody woke would be one that never ends."""
+    with workers(3, "crowd", str(tmp_path)) as started:
+        lines = [line for lines in finish(started) for line in lines]
+    entries = [line for line in lines if line[0].isdigit()]
+    assert (lines.count("failed"), lines.count("consumed"), len(entries)) == (48 * 4, 48 * 8, 48 * 8)
+    with sqlite_store(tmp_path, kind=StoreKind.PRODUCTION) as store:
+        heads = [f"{number} {link.head.hex()}" for number, link in enumerate(store.ledger.links())]
+        assert sorted(heads) == sorted(entries)
+
+
 @pytest.mark.parametrize("acknowledged", [1, 40, 400])
 def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path, acknowledged: int) -> None:
     """Two processes write; one is killed in the middle of it, the other is not disturbed."""

@@ -20,7 +20,8 @@ from gateway.store import Store, StoreKind, connection, database, open_store
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.database import MAX_BATCH
 from gateway.store.migrations import MIGRATIONS, Migration, migrate
-from tests.integration.test_store import ENTRY, LATER, activate, appraisal, crl, document, secret
+from tests.integration.test_store import ENTRY, LATER, activate, appraisal, document, secret
+from tests.integration.test_store_collateral import first_crl, put
 from tests.stores import START, FakeClock, FakeRandom, database_path, sqlite_store
 
 
@@ -180,7 +181,6 @@ def fill(store: Store) -> None:
     assert activate(store, document())
     assert store.secrets.put(secret(), ENTRY)
     store.journal.commit((), appraisal())
-    store.collateral.put(crl(1))
 
 
 @pytest.mark.parametrize(
@@ -207,12 +207,22 @@ def fill(store: Store) -> None:
         "UPDATE secret_path SET last_version = 0",
         "UPDATE secret_path SET last_version = 9, path = 'b'",
         "DELETE FROM secret_path",
+        "UPDATE collateral_object SET source = x'00'",
+        "UPDATE collateral_object SET sha256 = 'x'",
+        "DELETE FROM collateral_object",
+        "UPDATE collateral_slot SET issued = issued - 1",
+        "UPDATE collateral_slot SET number = number - 1",
+        "UPDATE collateral_slot SET number = NULL",
+        "UPDATE collateral_slot SET key = 'x'",
+        "UPDATE collateral_slot SET simulated = 0",
+        "DELETE FROM collateral_slot",
         "UPDATE appraisal SET releasable = 1",
         "DELETE FROM appraisal",
     ],
 )
 def test_history_is_fixed(tmp_path: Path, store: Store, statement: str) -> None:
     fill(store)
+    put(store, first_crl())
     with raw(tmp_path) as other:
         before = list(other.iterdump())
         with pytest.raises(sqlite3.IntegrityError):
@@ -223,14 +233,19 @@ def test_history_is_fixed(tmp_path: Path, store: Store, statement: str) -> None:
 def test_a_store_from_before_retention_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(migrate, "__defaults__", (MIGRATIONS[:1],))
-        with sqlite_store(tmp_path) as store:
-            store.journal.commit((), appraisal())
-            with raw(tmp_path) as other:
-                other.execute("DELETE FROM appraisal")
-            store.journal.commit((), appraisal())
+        with sqlite_store(tmp_path) as store, raw(tmp_path) as other:
+            for jti in ("j0", "j1"):
+                row = (jti, to_micros(appraisal().created))
+                other.execute(
+                    "INSERT INTO appraisal VALUES (?, 'acme', ?, 0, 1, 'accepted', x'00', x'', x'7b7d')",
+                    row,
+                )
+            other.execute("DELETE FROM appraisal WHERE jti = 'j0'")
     with sqlite_store(tmp_path) as store:
         with raw(tmp_path) as other, pytest.raises(sqlite3.IntegrityError):
             other.execute("DELETE FROM appraisal")
+        old = store.appraisals.get("acme", "j1")
+        assert old is not None and (old.submission, old.collateral) == (None, None)
         assert store.appraisals.prune(appraisal().created + timedelta(seconds=1)) == 1
 
 

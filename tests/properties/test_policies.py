@@ -350,3 +350,23 @@ def test_one_character_changed_loads_or_is_refused_with_a_place(position: int, c
     except PolicyErrors as error:
         assert all(one.reason.startswith("policy.") for one in error.errors)
         assert str(error)
+
+
+# --- ill-typed input -------------------------------------------------------------------------------
+
+WRONG: list[ClaimValue] = [True, 1, "checked", b"", b"\0" * 48, frozenset[str](), (1, 2), timedelta(0), NOW]
+
+
+@settings(max_examples=200, deadline=None)
+@given(KINDS, st.data())
+def test_a_claim_of_another_type_never_allows_more_than_a_missing_one(
+    kind: TeeKind, data: st.DataObject
+) -> None:
+    """Nothing is read as what it is not: a flag that is 1, a digest that is a text, a set that is a list."""
+    name = data.draw(st.sampled_from(NAMES[kind]))
+    good = BASES[kind][name]
+    wrong = data.draw(st.sampled_from([value for value in WRONG if type(value) is not type(good)]))
+    text = data.draw(st.sampled_from([RELEASE, TRICKY]))
+    with_wrong = look(kind, {name: wrong}, frozenset(), text=text)
+    without = look(kind, {}, frozenset({name}), text=text)
+    assert with_wrong.verdict is without.verdict, (name, wrong)

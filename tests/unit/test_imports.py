@@ -120,6 +120,7 @@ def test_the_clock_is_read_in_one_file_of_the_gateway() -> None:
     ("call", "home"),
     [
         ("Verification(", "verifiers/verdict.py"),
+        ("Vetted(", "verifiers/vetting.py"),
         ("ReleaseGrant(", "policies/release.py"),
     ],
 )

@@ -86,6 +86,23 @@ def find(quote: Quote, endorsements: Endorsements, now: datetime) -> PckChain | 
     return chain
 
 
+def of_leaf(leaf: Certificate, pool: Sequence[Certificate], anchors: AnchorSet) -> PckChain:
+    """The best chain over `leaf` that the certificates of `pool` allow; `problem` says what is wrong with
+    it."""
+    chains = [_judge(leaf, ca, root, anchors, None) for ca, root in _issuers(leaf, pool, roots.PINS[anchors])]
+    return max(chains, key=lambda c: (c.problem is None, not c.names))
+
+
+def issuer_problems(certificate: Certificate, root: Certificate) -> Iterator[str]:
+    """Why `certificate` may not be a PCK CA under `root`, beside its signature and dates."""
+    yield from _issuer_problems(certificate, root)
+    if certificate.issuer != root.subject:
+        yield f"issuer of {shown(certificate.subject_cn)} is not the subject of the root"
+    if not certificate.may_sign_crls:
+        yield f"{shown(certificate.subject_cn)} may not sign CRLs"
+    yield from _critical(certificate)
+
+
 def leaf_of(quote: Quote) -> tuple[Certificate, Pck] | None:
     """The PCK leaf inside the quote, *unverified*, for saying what collateral is needed; None without one."""
     if quote.signature_data.certification_type not in (PCK_CHAIN, PCK_LEAF):

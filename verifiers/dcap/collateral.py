@@ -238,9 +238,17 @@ def _signers(certificates: Sequence[bytes], root: Certificate) -> tuple[Certific
             continue
         if cert.subject_cn != SIGNER_CN or any(cert.sha256 == known.sha256 for known in out):
             continue
-        if not any(chain.leaf_problems(cert, root, SIGNER_CN)) and x509.issued_by(cert, root.public_key):
+        if signer_problem(cert, root) is None:
             out.append(cert)
     return tuple(out)
+
+
+def signer_problem(cert: Certificate, root: Certificate) -> str | None:
+    """Why `cert` may not sign documents under `root`, which is pinned; None when it may."""
+    problem = next(chain.leaf_problems(cert, root, SIGNER_CN), None)
+    if problem is None and not x509.issued_by(cert, root.public_key):
+        problem = f"{SIGNER_CN!r} is not signed by the root"
+    return problem
 
 
 def _shelve(

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifiers.crypto import crl as crls
 from verifiers.crypto import ecdsa, x509
-from verifiers.crypto.crl import Crl
+from verifiers.crypto.crl import Crl, UnverifiedCrl
 from verifiers.crypto.x509 import Certificate
 from verifiers.errors import EndorsementFormatError
 from verifiers.model import AnchorSet, Endorsements
@@ -128,6 +128,12 @@ def _in_order(known: Judged, digests: list[str]) -> Judged:
         return known
     leaves = sorted(known.leaves, key=lambda leaf: digests.index(leaf.certificate.sha256))
     return replace(known, leaves=tuple(leaves))
+
+
+def arks_named(crl: UnverifiedCrl) -> tuple[Anchor, ...]:
+    """The ARKs whose Name the CRL bears as its issuer's, vendor's and simulator's. Says nothing of the
+    signature."""
+    return _ARK_BY_SUBJECT.get(crl.issuer, ())
 
 
 def issuer_of(cert: Certificate, anchors: Iterable[Anchor]) -> Anchor | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import record
 from gateway.errors import GatewayError, GatewayReason
 from gateway.ledger.chain import Link, extend, genesis, verify
 from gateway.ledger.entry import MAX_BODY, MAX_DEPTH, Entry, canonical, decode, encode
@@ -54,6 +56,26 @@ values = st.recursive(
 def test_what_was_written_is_read_back(body: dict[str, Any]) -> None:
     entry = replace(ENTRY, body=body)
     assert decode(encode(entry)) == entry
+
+
+def plainly(value: object) -> bytes:
+    """The canonical form as the module's docstring says it, by the standard library."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@given(st.dictionaries(st.text(max_size=4), values, max_size=4))
+def test_the_form_is_the_standard_librarys_and_another_order_is_as_long(body: dict[str, Any]) -> None:
+    assert canonical(body) == plainly(body)
+    assert len(record.encode(body)) == len(canonical(body))
+
+
+def test_no_character_is_written_in_another_way() -> None:
+    characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    for start in range(0, len(characters), 4096):
+        body = {character: character for character in reversed(characters[start : start + 4096])}
+        assert canonical(body) == plainly(body)
+    far_apart = dict.fromkeys("\U0010ffff\uffff\ue000ࠀ\x7f\x80A", 0)
+    assert canonical(far_apart) == plainly(far_apart)
 
 
 def test_enums_and_tuples_are_written_as_what_they_stand_for() -> None:

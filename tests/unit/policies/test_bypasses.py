@@ -368,3 +368,29 @@ def test_a_policy_is_not_applied_to_sets_that_it_was_not_compiled_with() -> None
     assert run(()) is Verdict.UNDECIDED
     with pytest.raises(ValueError, match="db-guests"):
         run(partial)
+
+
+def test_an_open_question_of_the_verifier_counts_where_nobody_requires_revocation() -> None:
+    """A list that ended was given: the verifier wants a current one, whatever the rule makes of the claim."""
+    checks = with_outcome("snp.revocation", Outcome.UNKNOWN, reason="collateral.crl-expired")
+    evidence = verification(without=["collateral.amd_crl"], checks=checks)
+    for required in (ALL_REQUIREMENTS, frozenset({Requirement.IDENTITY})):
+        found = judge(evidence, required=required)
+        assert (found.verdict, found.reason) == (Verdict.UNDECIDED, "collateral.crl-expired")
+
+
+def test_a_withdrawn_or_forged_list_is_covered_by_no_waiver() -> None:
+    risk = RELEASE[RELEASE.index("  - id: gcp-waits-for-bios") :]
+    waived = risk.replace("tdx.tcb-status", "snp.revocation").replace("vm-on-tdx", "kata-on-genoa")
+    waived = waived[: waived.index("    only_when:")] + waived[waived.index("    reason:") :]
+    policy = RELEASE.replace(risk, waived.replace("2026-10-02", "2026-11-02"))
+    open_question = with_outcome("snp.revocation", Outcome.UNKNOWN, reason="collateral.crl-expired")
+    without = verification(without=["collateral.amd_crl"], checks=open_question)
+    assert judge(without, policy_text=policy).verdict is Verdict.ACCEPTED
+    failed = with_outcome("snp.revocation", Outcome.FAILED, reason="snp.revoked")
+    for evidence in (
+        verification(without=["collateral.amd_crl"], checks=failed),
+        verification(checks=failed),
+    ):
+        found = judge(evidence, policy_text=policy)
+        assert (found.verdict, found.reason) == (Verdict.REFUSED, "snp.revoked")

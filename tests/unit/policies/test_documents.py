@@ -320,3 +320,14 @@ def test_for_kind_refuses_to_guess() -> None:
     assert for_kind({"init_data.digest": b"\1" * 48}, TeeKind.TDX) == {"tdx.mr_config_id": b"\1" * 48}
     assert for_kind({"init_data.digest": HOST_DATA}, TeeKind.SGX) is None
     assert build_index((), ()).entries == {}
+
+
+def test_the_rules_that_are_off_load_when_their_mark_is_taken_off() -> None:
+    """What somebody uncomments in a hurry must not turn out to be misspelt."""
+    text = (BUNDLES / "amd-sev-snp.yaml").read_text()
+    off = text.count("#? - id: ")
+    assert off == 7
+    (before,), (after,) = documents(text), documents(text.replace("  #? ", "  "))
+    assert isinstance(before, Baseline) and isinstance(after, Baseline)
+    assert len(after.rules) == len(before.rules) + off
+    assert all("secondary" in rule.because[0] for rule in after.rules if rule not in before.rules)

@@ -78,6 +78,12 @@ def test_a_body_is_read_whole() -> None:
     assert environ["wsgi.input"].read() == b""
 
 
+def test_reading_ends_where_the_head_says() -> None:
+    protocol = Protocol(b"abc", b"de", stall=True)
+    environ, _ = serve(protocol, length(5), seconds=0.5)
+    assert (environ[ARRIVED], protocol.taken) == (Arrived(b"abcde", 0.5), 2)
+
+
 def test_a_body_that_stalls_is_given_up() -> None:
     environ, _ = serve(Protocol(b"abc", stall=True), length(5), seconds=0.01)
     assert (environ[ARRIVED].late, environ[ARRIVED].body) == (True, b"abc")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import ABOUT, GatewayError, GatewayReason
-from gateway.http import body, openapi, problem
+from gateway.http import answer, body, openapi, problem
 from gateway.http.body import ARRIVED, Arrived
 from gateway.http.message import Role
 from gateway.http.metrics import MAX_SERIES, Metrics
@@ -106,6 +106,16 @@ def test_what_went_wrong_on_the_way_is_said(arrived: Arrived, reason: str) -> No
 
 def test_what_arrived_is_the_body() -> None:
     assert body.read({**environ(Counting(b"never read"), 5), ARRIVED: Arrived(b"abcde")}, 10) == b"abcde"
+
+
+def test_of_a_query_the_first_value_counts() -> None:
+    assert answer._query({"QUERY_STRING": "a=1&a=2&b=&c=%20x&d=%ff"}) == {
+        "a": "1",
+        "b": "",
+        "c": " x",
+        "d": "\ufffd",
+    }
+    assert answer._query({}) == {}
 
 
 # --- problems ------------------------------------------------------------------------------------------

@@ -1,0 +1,38 @@
+"""`sealgate policy`: write, check and test documents here, activate them there."""
+
+from __future__ import annotations
+
+import click
+
+from gateway.cli import policy_lifecycle
+from gateway.cli.policy import authoring, checking, documents, explaining, init, questions, testing
+
+
+@click.group()
+def policy() -> None:
+    """Say what is acceptable: baselines, reference values, release policies.
+
+    \b
+    Write:     init, claims, schema, fmt
+    Examine:   check, test, explain, diff, prove
+    Approve:   propose, report, sign, verify, approve, status
+    Activate:  apply, list, retire, rollback, history, leases
+    """
+
+
+for command in (
+    init.init,
+    authoring.claims,
+    authoring.schema,
+    authoring.fmt,
+    checking.check,
+    testing.test,
+    explaining.explain,
+    questions.diff,
+    questions.prove,
+    documents.list_,
+    *policy_lifecycle.COMMANDS,
+):
+    policy.add_command(command)
+
+__all__ = ["policy"]

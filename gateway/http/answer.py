@@ -1,0 +1,118 @@
+"""What becomes of a request once its route is known: limits, roles, media types, errors. One place for all.
+
+Everything is read from the WSGI environ, so that it does not matter who found the route.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from gateway import admins
+from gateway.errors import GatewayError, GatewayReason
+from gateway.http import body as bodies
+from gateway.http import clients, problem
+from gateway.http.handlers import Site
+from gateway.http.message import Call, Reply, Role
+from gateway.http.routes import Route
+from gateway.ports import DEFAULT_TENANT
+from gateway.protocol.names import tenant_name
+
+Environ = Mapping[str, Any]
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def answer(site: Site, route: Route, environ: Environ, params: Mapping[str, str]) -> Reply:
+    """The reply, whatever happens. params: what the path has in the places of `<name>`."""
+    try:
+        reply = route.handler(site, _call(site, route, environ, params))
+    except Exception as error:
+        reply = failure(error).reply()
+    site.metrics.count("sealgate_http_requests_total", route=route.path, status=str(reply.status))
+    return reply
+
+
+def failure(error: Exception) -> problem.Problem:
+    found = problem.of(error)
+    # The body of a request that was refused early was not read: this connection cannot be used again.
+    if found.status in (400, 408, 413, 415, 401):
+        return problem.closing(found)
+    return found
+
+
+def fixed_headers(site: Site) -> dict[str, str]:
+    """What every reply has."""
+    fixed = _HEADERS | {"Sealgate-Mode": site.mode}
+    if site.config.tls.enabled:
+        fixed["Strict-Transport-Security"] = "max-age=31536000"
+    return fixed
+
+
+def _call(site: Site, route: Route, environ: Environ, params: Mapping[str, str]) -> Call:
+    """Who, then where, then what: nothing is read from somebody who may not call."""
+    tenant = tenant_name(params.get("tenant", DEFAULT_TENANT), "tenant")
+    who = _administrator(site, environ, tenant) if route.role is Role.ADMIN else None
+    body = b""
+    if route.body:
+        body = bodies.read(environ, route.body)
+        if body or not route.empty:
+            _check_media_type(route, environ)
+    return Call(
+        tenant=tenant,
+        body=body,
+        params=params,
+        query=_query(environ),
+        who=None if who is None else who.id,
+        wide=who is not None and who.tenant == "",
+        peer=_network(
+            environ.get("REMOTE_ADDR", ""),
+            environ.get("HTTP_X_FORWARDED_FOR", ""),
+            site.config.limits.proxies,
+        ),
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _network(peer: str, forwarded: str, proxies: tuple[str, ...]) -> str:
+    return clients.network(clients.client(peer, forwarded, frozenset(map(clients.address, proxies))))
+
+
+def _administrator(site: Site, environ: Environ, tenant: str) -> admins.Administrator:
+    scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() != "bearer":
+        token = ""
+    who = admins.authenticate(token.strip(), store=site.administrators)
+    if who.tenant not in ("", tenant):
+        raise GatewayError(
+            GatewayReason.FORBIDDEN,
+            "this administrator belongs to another tenant",
+            where="authorization",
+            expected=f"tenant {tenant}",
+            found=f"tenant {who.tenant}",
+        )
+    return who
+
+
+def _check_media_type(route: Route, environ: Environ) -> None:
+    found = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    if found not in route.accepts:
+        raise GatewayError(
+            GatewayReason.REQUEST_MEDIA_TYPE,
+            f"Content-Type: expected {' or '.join(route.accepts)}",
+            where="Content-Type",
+            expected=" or ".join(route.accepts),
+            found=repr(found[:64]),
+        )
+
+
+def _query(environ: Environ) -> Mapping[str, str]:
+    """The first value of each name."""
+    text = environ.get("QUERY_STRING", "")
+    return dict(reversed(parse_qsl(text, keep_blank_values=True))) if text else {}

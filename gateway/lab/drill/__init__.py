@@ -1,0 +1,1 @@
+"""Practise vendor outages, throttling, rollbacks, forgeries, revocations and TCB promotions."""
