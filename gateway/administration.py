@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway import bundles, policybook
+from gateway.approval import Action, Subject
+from gateway.approving import Approved, Desk, approve, change_of
+from gateway.changeports import ProposalStore
 from gateway.errors import GatewayError, GatewayReason
 from gateway.expiry import Endings, ending
 from gateway.policybook import BASELINE, RELEASE, Sources
 from gateway.ports import Clock, DocumentStore, Ledger, NewEntry, StoredDocument
+from gateway.protocol.names import refuse
 from gateway.record import rfc3339
 from policies import expiry
 from policies.errors import Place, PolicyErrors, Problems
@@ -27,49 +31,193 @@ class Office:
     documents: DocumentStore
     ledger: Ledger
     clock: Clock
+    desk: Desk
+    proposals: ProposalStore
     sources: Sources = field(default_factory=Sources)
     endings: Endings = field(default_factory=Endings)
 
 
 def apply(
-    office: Office, tenant: str, raw: bytes, name: str, *, by: str, baselines: bool
+    office: Office,
+    tenant: str,
+    raw: bytes,
+    name: str,
+    *,
+    by: str,
+    baselines: bool,
+    signatures: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """Activate every document of one file, if all of them and everything active compile together: what the
-    tenant has, and for a baseline what every tenant has.
+    """As `activate`, for the documents of one file."""
+    return activate(office, tenant, [(name, raw)], by=by, baselines=baselines, signatures=signatures)
 
-    Raises PolicyErrors with file, line and column, of another tenant's documents without their words.
-    Raises GatewayError: STORE_CONFLICT for a version that is not higher than every one before; STORE_BUSY
-    when others keep changing documents; FORBIDDEN for a policy of another tenant, and for a baseline unless
-    `baselines`: those judge every tenant's evidence.
+
+def activate(
+    office: Office,
+    tenant: str,
+    files: Sequence[tuple[str, bytes]],
+    *,
+    by: str,
+    baselines: bool,
+    signatures: Sequence[str] = (),
+    wrote: str = "",
+    note: Mapping[str, Any] = {},
+) -> list[dict[str, Any]]:
+    """Activate every document of these files, if all of them and everything active compile together: what the
+    tenant has, and for a baseline what every tenant has; and if enough of those who must have approved it.
+
+    files: (what messages call it, content). wrote: who proposed them, if that was another. note: for ledger
+    and history. Raises PolicyErrors with file, line and column, of another
+    tenant's documents without their words. Raises GatewayError: STORE_CONFLICT for a version that is not
+    higher than every one before; STORE_BUSY when others keep changing documents; FORBIDDEN for a policy of
+    another tenant, and for a baseline unless `baselines`: those judge every tenant's evidence; as
+    `approving.approve`; APPROVAL_MIXED for baselines together with others, where approvals count.
     """
-    new = policybook.read(raw, name)
-    for document in new:
+    rows, new = _read(office, tenant, files, baselines)
+    return _settle(office, tenant, Action.ACTIVATE, rows, new, signatures, by, wrote=wrote, note=note)
+
+
+def check(office: Office, tenant: str, files: Sequence[tuple[str, bytes]], *, baselines: bool) -> None:
+    """Raises as `activate` does for documents that cannot count here; approvals are not asked for."""
+    rows, new = _read(office, tenant, files, baselines)
+    _require_sound(office, tenant, rows, new, _replaced(rows))
+
+
+def _read(
+    office: Office, tenant: str, files: Sequence[tuple[str, bytes]], baselines: bool
+) -> tuple[list[StoredDocument], tuple[Document, ...]]:
+    read = [(document, raw) for name, raw in files for document in policybook.read(raw, name)]
+    for document, _ in read:
         _require_tenant(document, tenant)
-        if isinstance(document, Baseline) and not baselines:
-            raise GatewayError(
-                GatewayReason.FORBIDDEN,
-                "baselines belong to the whole gateway",
-                where=document.name,
-                expected="an administrator of the whole gateway",
-                found=f"one of tenant {tenant}",
-            )
-    rows = [_row(office, tenant, document, raw) for document in new]
-    entries = [_entry("policy.activate", row, by, digest=row.digest) for row in rows]
-    replaced = {(row.tenant, row.kind, row.name) for row in rows}
-    wide = tuple(document for document in new if isinstance(document, Baseline))
+        _require_baselines(document, tenant, baselines)
+    read.sort(key=lambda each: policybook.kind_of(each[0]))  # in the order in which they need each other
+    return [_row(office, tenant, *each) for each in read], tuple(document for document, _ in read)
+
+
+def rollback(
+    office: Office,
+    tenant: str,
+    wanted: Sequence[tuple[str, str]],
+    *,
+    by: str,
+    baselines: bool,
+    signatures: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Let older content count again: a change of its own, with a place in the sequence and approvals of its
+    own. The documents keep their versions and digests; a later file still needs a version never seen.
+
+    wanted: (name, version or "sha256:…" digest). Raises as `activate`, and GatewayError: REQUEST_NOT_FOUND
+    for what never counted here, STORE_CONFLICT for what counts already.
+    """
+    now = office.clock.now()
+    rows = [replace(_older(office, tenant, name, to), activated=now) for name, to in wanted]
+    new = office.sources.documents(rows)
+    for document in new:
+        _require_baselines(document, tenant, baselines)
+    return _settle(office, tenant, Action.ROLLBACK, rows, new, signatures, by)
+
+
+def _settle(
+    office: Office,
+    tenant: str,
+    action: Action,
+    rows: Sequence[StoredDocument],
+    new: Sequence[Document],
+    signatures: Sequence[str],
+    by: str,
+    *,
+    wrote: str = "",
+    note: Mapping[str, Any] = {},
+) -> list[dict[str, Any]]:
+    """Judge a change and make it, again from the start whenever others were faster."""
+    replaced = _replaced(rows)
     for _ in range(_ATTEMPTS):
-        epoch, before = _seen(office, tenant, everything=bool(wide))
-        kept = [row for row in before if (row.tenant, row.kind, row.name) not in replaced]
-        policybook.compile_all((*office.sources.documents(_of(kept, tenant)), *new))
-        if wide:
-            _require_others_sound(office, tenant, before, kept, wide, wide[0])
-        if office.documents.change(epoch, entries, activate=rows):
-            return [_shown(row) for row in rows]
+        epoch = _require_sound(office, tenant, rows, new, replaced)
+        approved = _approvals(office, action, rows, signatures, {by, wrote} - {""})
+        entries = [
+            _entry(f"policy.{action}", row, by, digest=row.digest, **approved[row.tenant].facts(), **note)
+            for row in rows
+        ]
+        changes = [change_of(each, office.desk, {"by": by, **note}) for each in approved.values()]
+        fresh = action is Action.ACTIVATE
+        if office.documents.change(
+            epoch,
+            entries,
+            activate=rows if fresh else (),
+            restore=() if fresh else rows,
+            changes=changes,
+        ):
+            return [_shown(row) | approved[row.tenant].facts() for row in rows]
     raise _contended()
 
 
-def retire(office: Office, tenant: str, kind: str, name: str, *, by: str) -> None:
-    """Let a document count no more, if what stays still compiles. Raises as `apply`."""
+def _replaced(rows: Sequence[StoredDocument]) -> set[tuple[str, str, str]]:
+    replaced = {(row.tenant, row.kind, row.name) for row in rows}
+    if not rows or len(replaced) != len(rows):
+        raise refuse("documents", expected="documents, each name once", found=f"{len(rows)}, some twice")
+    return replaced
+
+
+def _require_sound(
+    office: Office,
+    tenant: str,
+    rows: Sequence[StoredDocument],
+    new: Sequence[Document],
+    replaced: Collection[tuple[str, str, str]],
+) -> int:
+    """What would count must compile; the epoch at which that was found."""
+    wide = tuple(document for document in new if isinstance(document, Baseline))
+    epoch, before = _seen(office, tenant, everything=bool(wide))
+    kept = [row for row in before if (row.tenant, row.kind, row.name) not in replaced]
+    policybook.compile_all((*office.sources.documents(_of(kept, tenant)), *new))
+    if wide:
+        _require_others_sound(office, tenant, before, kept, wide, wide[0])
+    return epoch
+
+
+def _approvals(
+    office: Office,
+    action: Action,
+    rows: Sequence[StoredDocument],
+    signatures: Sequence[str],
+    by: Collection[str],
+    *,
+    stop: bool = False,
+) -> dict[str, Approved]:
+    """By tenant of the documents: "" for baselines. One signature is about one tenant's sequence, so where
+    signatures count nothing is mixed."""
+    tenants = sorted({row.tenant for row in rows})
+    desk = office.desk
+    counted = bool(signatures) or any(desk.needed(desk.store.state(each)) > 1 for each in tenants)
+    if len(tenants) > 1 and counted:
+        raise GatewayError(
+            GatewayReason.APPROVAL_MIXED,
+            "baselines are approved for the whole gateway, others for their tenant: make two changes",
+            where="documents",
+            expected="either baselines or others",
+            found="both",
+        )
+    return {
+        each: approve(
+            desk,
+            each,
+            action,
+            [Subject(r.kind, r.name, r.version, r.digest) for r in rows if r.tenant == each],
+            signatures,
+            by=by,
+            stop=stop,
+        )
+        for each in tenants
+    }
+
+
+def retire(
+    office: Office, tenant: str, kind: str, name: str, *, by: str, signatures: Sequence[str] = ()
+) -> None:
+    """Let a document count no more, if what stays still compiles. Raises as `activate`.
+
+    One administrator is enough for a tenant's documents, for without them less is released; what a baseline
+    demands ends with it, so that takes the approvals of the whole gateway.
+    """
     triple = ("" if kind == BASELINE else tenant, kind, name)
     for _ in range(_ATTEMPTS):
         epoch, before = _seen(office, tenant, everything=kind == BASELINE)
@@ -87,9 +235,49 @@ def retire(office: Office, tenant: str, kind: str, name: str, *, by: str) -> Non
         if kind == BASELINE:
             (missed,) = office.sources.documents(gone)
             _require_others_sound(office, tenant, before, kept, (), missed)
-        if office.documents.change(epoch, [_entry("policy.retire", gone[0], by)], retire=[triple]):
+        approved = _approvals(office, Action.RETIRE, gone, signatures, {by}, stop=kind != BASELINE)
+        (only,) = approved.values()
+        entry = _entry("policy.retire", gone[0], by, **only.facts())
+        changes = [change_of(only, office.desk, {"by": by})]
+        if office.documents.change(epoch, [entry], retire=[triple], changes=changes):
             return
     raise _contended()
+
+
+def _older(office: Office, tenant: str, name: str, to: str) -> StoredDocument:
+    """The one stored document that a rollback means."""
+    found = [row for row in office.documents.ever(tenant, name) if to in (str(row.version), row.digest)]
+    active = office.documents.active(tenant)[1]
+    counting = {(row.tenant, row.kind, row.name, row.version) for row in active}
+    older = [row for row in found if (row.tenant, row.kind, row.name, row.version) not in counting]
+    if found and not older:
+        raise GatewayError(
+            GatewayReason.STORE_CONFLICT,
+            f"{name} version {found[0].version} counts already",
+            where=name,
+            expected="a version that does not count now",
+            found=f"version {found[0].version}",
+        )
+    if len(older) != 1:
+        raise GatewayError(
+            GatewayReason.REQUEST_NOT_FOUND,
+            f"{len(older)} documents of the name {name} were active as {to}",
+            where="documents",
+            expected="a version or digest that was active once, as `sealgate policy history` lists them",
+            found=f"{len(older)} of them",
+        )
+    return older[0]
+
+
+def _require_baselines(document: Document, tenant: str, baselines: bool) -> None:
+    if isinstance(document, Baseline) and not baselines:
+        raise GatewayError(
+            GatewayReason.FORBIDDEN,
+            "baselines belong to the whole gateway",
+            where=document.name,
+            expected="an administrator of the whole gateway",
+            found=f"one of tenant {tenant}",
+        )
 
 
 def activate_shipped(office: Office, *, by: str) -> int:
@@ -176,7 +364,7 @@ def _row(office: Office, tenant: str, document: Document, raw: bytes) -> StoredD
     )
 
 
-def _entry(what: str, row: StoredDocument, by: str, **more: str) -> NewEntry:
+def _entry(what: str, row: StoredDocument, by: str, **more: Any) -> NewEntry:
     body = {"kind": row.kind, "name": row.name, "version": row.version, **more, "by": by}
     return NewEntry(row.tenant, what, body)
 

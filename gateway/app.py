@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gateway import admins
+from gateway import admins, approving
 from gateway.adapters import OsRandom, SystemClock
 from gateway.administration import Office, activate_shipped
 from gateway.appraiser import Appraiser
@@ -225,7 +225,16 @@ def _kind(config: Config) -> StoreKind:
 
 
 def _office(store: Store, clock: Clock) -> Office:
-    return Office(documents=store.documents, ledger=store.ledger, clock=clock)
+    desk = approving.Desk(
+        store=store.approvals, store_id=store.store_id, development=store.development, clock=clock
+    )
+    return Office(
+        documents=store.documents,
+        ledger=store.ledger,
+        clock=clock,
+        desk=desk,
+        proposals=store.proposals,
+    )
 
 
 def _desk(config: Config, store: Store) -> Desk:

@@ -95,13 +95,14 @@ class Recorder:
         *,
         releasable: bool,
         further: Sequence[NewEntry] = (),
+        epoch: int | None = None,
     ) -> Sequence[LedgerReceipt]:
         """Store the appraisal and say so in the ledger, in one durable step with `further` entries: the
         receipts of those. told: what `record.of` made of it. releasable: whether a later release may rest on
-        it."""
+        it. epoch: as `Journal.commit`, which raises PolicyChanged."""
         entry = self._entry(attempt, "accepted", appraisal)
         row = self._row(attempt, told, expires, appraisal, verdict=appraisal.verdict, releasable=releasable)
-        receipts = self.journal.commit((entry, *further), row)
+        receipts = self.journal.commit((entry, *further), row, epoch=epoch)
         attempt.accepted = True
         self.count("accepted", "")
         return receipts[1:]

@@ -65,6 +65,14 @@ class GatewayReason(enum.StrEnum):
     APPRAISAL_ABSENT = "release.appraisal-absent"
     APPRAISAL_EXPIRED = "release.appraisal-expired"
 
+    # Approval of changes to what counts.
+    APPROVAL_MALFORMED = "approval.malformed"
+    APPROVAL_KEY = "approval.key"
+    APPROVAL_UNKNOWN_KEY = "approval.unknown-key"
+    APPROVAL_SIGNATURE = "approval.signature"
+    APPROVAL_MISSING = "approval.missing"
+    APPROVAL_MIXED = "approval.mixed"
+
     # The store.
     STORE_ABSENT = "store.absent"
     STORE_FOREIGN = "store.foreign"
@@ -165,6 +173,12 @@ ABOUT: Mapping[GatewayReason, About] = MappingProxyType(
         _R.NOT_RELEASABLE: About(403, "This result never releases a secret"),
         _R.APPRAISAL_ABSENT: About(403, "The result is not known here"),
         _R.APPRAISAL_EXPIRED: About(403, "The result is too old"),
+        _R.APPROVAL_MALFORMED: About(400, "The signature cannot be read"),
+        _R.APPROVAL_KEY: About(400, "The key cannot be used for approvals"),
+        _R.APPROVAL_UNKNOWN_KEY: About(403, "The key is not one that counts here"),
+        _R.APPROVAL_SIGNATURE: About(403, "The signature is not one over this change"),
+        _R.APPROVAL_MISSING: About(403, "The change needs more approvals"),
+        _R.APPROVAL_MIXED: About(409, "These documents are approved by different people"),
         _R.STORE_ABSENT: About(500, _STORE),
         _R.STORE_FOREIGN: About(500, _STORE),
         _R.STORE_KIND: About(500, _STORE),

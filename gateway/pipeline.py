@@ -9,6 +9,8 @@ What must stay true:
   from those bytes only, and identity, freshness and revocation are all required.
 * A release decides anew, with today's collateral, policy and time; the key comes from the stored
   runtime data.
+* What is written of a decision is written in a transaction in which the documents it was made under still
+  count (`Journal.commit`, epoch). If others changed them meanwhile, it is made anew.
 * `release.intent` is durable before a secret is opened; if it cannot be written, nothing is opened. The
   outcome is durable before there is a reply. An attempt waits for the disk three times: its challenge alone;
   its appraisal with what the ledger says of it and of the intents; the outcomes.
@@ -24,7 +26,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway import evidence, nonces, record
 from gateway.admission import check_place, own_token, releasable
@@ -33,7 +35,7 @@ from gateway.appraiser import Appraiser, Errand
 from gateway.attempts import Attempt, Recorder, new_id
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import Compiled
-from gateway.ports import NONCE_LIFETIME, Clock, Keys, LedgerReceipt, NonceStore, Random
+from gateway.ports import NONCE_LIFETIME, Clock, Keys, LedgerReceipt, NonceStore, PolicyChanged, Random
 from gateway.protocol import native
 from gateway.refusal import Denied, of_appraisal, of_error
 from gateway.releasing import Decision, Plan, Releaser, decide_paths, refusals_of
@@ -42,6 +44,11 @@ from policies.appraise import Appraisal
 from verifiers.carriers import Opened, open_message
 from verifiers.codec import b64, strictjson
 from verifiers.model import Binding, ReportData, Unbound, Verdict, Verification
+
+T = TypeVar("T")
+
+_TURNS = 8
+"""Decisions are made outside the store's lock; who finds that documents changed decides again, so often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,18 +90,22 @@ def attest(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict
         verification, attempt.inputs = gateway.appraiser.verify(
             opened, ReportData(runtime.report_data), attempt.at, attempt.errand
         )
-        compiled = _compiled(gateway, attempt)
-        judge = _judge(gateway, compiled, verification, attempt.at)
-        decisions = decide_paths(compiled, tenant, request.release, judge)
-        appraisal = _leading(decisions, compiled, request, judge)
-        _require_accepted(gateway, attempt, appraisal, decisions)
-        expires = _expiry(gateway, verification, attempt.at)
-        told = record.of(appraisal)
-        token = _token(gateway, attempt, appraisal, told, expires, runtime, ear.ATTESTED)
-        plan = gateway.releaser.plan(attempt, runtime, decisions)
-        receipts = gateway.recorder.accept(
-            attempt, appraisal, told, expires, releasable=True, further=plan.entries
-        )
+
+        def decide(epoch: int, compiled: Compiled) -> tuple[str, Plan, Sequence[LedgerReceipt]]:
+            judge = _judge(gateway, compiled, verification, attempt.at)
+            decisions = decide_paths(compiled, tenant, request.release, judge)
+            appraisal = _leading(decisions, compiled, request, judge)
+            _require_accepted(gateway, attempt, appraisal, decisions)
+            expires = _expiry(gateway, verification, attempt.at)
+            told = record.of(appraisal)
+            token = _token(gateway, attempt, appraisal, told, expires, runtime, ear.ATTESTED)
+            plan = gateway.releaser.plan(attempt, runtime, decisions)
+            receipts = gateway.recorder.accept(
+                attempt, appraisal, told, expires, releasable=True, further=plan.entries, epoch=epoch
+            )
+            return token, plan, receipts
+
+        token, plan, receipts = _under_what_counts(gateway, attempt, decide)
         return {"attempt": attempt.id, "ear": token} | _release(gateway, attempt, runtime, plan, receipts)
 
 
@@ -119,14 +130,18 @@ def release(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dic
         verification, attempt.inputs = gateway.appraiser.verify(
             opened, ReportData(runtime.report_data), attempt.at, attempt.errand
         )
-        compiled = _compiled(gateway, attempt)
-        judge = _judge(gateway, compiled, verification, attempt.at)
-        decisions = decide_paths(compiled, tenant, request.paths, judge)
-        if not any(decision.grant for decision in decisions):
-            raise _all_refused(gateway, attempt, decisions, decisions[0].appraisal)
-        plan = gateway.releaser.plan(attempt, runtime, decisions)
-        receipts = gateway.recorder.journal.commit(plan.entries)
-        granted = next(d.appraisal for d in decisions if d.grant is not None and d.appraisal is not None)
+
+        def decide(epoch: int, compiled: Compiled) -> tuple[Plan, Sequence[LedgerReceipt], Appraisal]:
+            judge = _judge(gateway, compiled, verification, attempt.at)
+            decisions = decide_paths(compiled, tenant, request.paths, judge)
+            if not any(decision.grant for decision in decisions):
+                raise _all_refused(gateway, attempt, decisions, decisions[0].appraisal)
+            plan = gateway.releaser.plan(attempt, runtime, decisions)
+            receipts = gateway.recorder.journal.commit(plan.entries, epoch=epoch)
+            granted = next(d.appraisal for d in decisions if d.grant is not None and d.appraisal is not None)
+            return plan, receipts, granted
+
+        plan, receipts, granted = _under_what_counts(gateway, attempt, decide)
         row = gateway.recorder.granted(attempt, granted)
         return {"attempt": attempt.id} | _release(gateway, attempt, runtime, plan, receipts, row)
 
@@ -187,6 +202,25 @@ def _open(attempt: Attempt, sent: native.Evidence) -> Opened:
     opened = open_message(sent)
     attempt.evidence = record.encode(sent)
     return opened
+
+
+def _under_what_counts(gateway: Gateway, attempt: Attempt, decide: Callable[[int, Compiled], T]) -> T:
+    """What `decide` makes of the documents that count, and commits under their epoch. Nothing was written,
+    and nothing opened, when it finds that others changed them: then it is asked again."""
+    for _ in range(_TURNS):
+        epoch, compiled = gateway.appraiser.book.at(attempt.tenant)
+        attempt.baselines = compiled.platform.baselines  # noted for a replay
+        try:
+            return decide(epoch, compiled)
+        except PolicyChanged:
+            continue
+    raise GatewayError(
+        GatewayReason.STORE_BUSY,
+        "policies keep changing; try again",
+        where="policies",
+        expected="policies that stay while one decision is made",
+        found=f"{_TURNS} changes by others",
+    )
 
 
 def _compiled(gateway: Gateway, attempt: Attempt) -> Compiled:

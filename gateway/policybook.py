@@ -141,6 +141,10 @@ class PolicyBook:
 
     def of(self, tenant: str) -> Compiled:
         """Raises PolicyErrors if what is active no longer compiles: then nothing is released."""
+        return self.at(tenant)[1]
+
+    def at(self, tenant: str) -> tuple[int, Compiled]:
+        """As `of`, with the epoch at which this is what counts: what is released is committed under it."""
         epoch = self._store.epoch()
         owner = tenant if tenant in self._owners_at(epoch) else ""
         kept = self._kept(owner)
@@ -149,7 +153,7 @@ class PolicyBook:
             found = self._compile(owner, kept)
         if isinstance(found[1], PolicyErrors):
             raise PolicyErrors(found[1].errors)  # a new one: each raise adds to an exception's traceback
-        return found[1]
+        return found[0], found[1]
 
     def _owners_at(self, epoch: int) -> frozenset[str]:
         """Tenants with documents of their own, at `epoch` or later."""

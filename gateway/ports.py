@@ -149,23 +149,46 @@ class DocumentStore(Protocol):
 
     def epoch(self) -> int: ...
 
+    def ever(self, tenant: str, name: str) -> Sequence[StoredDocument]:
+        """Everything of that name that ever counted for this tenant, baselines included, oldest first."""
+        ...
+
     def change(
         self,
         epoch: int,
         entries: Sequence[NewEntry],
         *,
         activate: Sequence[StoredDocument] = (),
+        restore: Sequence[StoredDocument] = (),
         retire: Sequence[tuple[str, str, str]] = (),
+        changes: Sequence[StoredChange] = (),
     ) -> bool:
-        """Activate documents, each in place of the active one of the same (tenant, kind, name), retire
-        others by that triple, and enter it all into the ledger: one durable step, of which others see all or
-        nothing. The epoch grows.
+        """Activate documents, each in place of the active one of the same (tenant, kind, name), restore
+        others that were active before, retire others by that triple, and enter it all into the ledger and
+        into the tenants' sequences of changes: one durable step, of which others see all or nothing. The
+        epoch grows.
 
         False, and no change, when the epoch is not `epoch` any more: what was judged is not what is active.
         Raises GatewayError(STORE_CONFLICT), and no change, for a version that is not higher than every one of
-        that name ever activated, and for the retirement of what is not active.
+        that name ever activated, for the restoring of what never was, for the retirement of what is not
+        active, and for a change that is not the next one of its tenant.
         """
         ...
+
+
+# --- approval of changes ---
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredChange:
+    """One change of what counts. sequence: from 1, without gaps, for each tenant; "" is the whole gateway's.
+    action: "activate", "rollback" or "retire". record: documents, who, under which approvals."""
+
+    tenant: str
+    sequence: int
+    action: str
+    made: datetime
+    record: Mapping[str, Any]
 
 
 # --- gauges ---
@@ -215,6 +238,10 @@ class LedgerUnavailable(Exception):
     """The entry is not durable. Nothing may be released on the strength of it."""
 
 
+class PolicyChanged(Exception):
+    """Documents changed since the decision was made: nothing was written; it must be made anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewEntry:
     """An entry that is about to be written; its place in the ledger is not known yet."""
@@ -235,11 +262,21 @@ class Journal(Protocol):
     """
 
     def commit(
-        self, entries: Sequence[NewEntry], appraisal: StoredAppraisal | None = None
+        self,
+        entries: Sequence[NewEntry],
+        appraisal: StoredAppraisal | None = None,
+        *,
+        epoch: int | None = None,
     ) -> Sequence[LedgerReceipt]:
-        """One receipt for each entry, in order. Raises LedgerUnavailable when it could not be made durable;
-        GatewayError(STORE_CONFLICT) when the appraisal's jti exists, in whatever tenant; ValueError for what
-        an entry cannot hold. After each of them nothing was acknowledged."""
+        """One receipt for each entry, in order.
+
+        epoch: of the documents under which it was decided what is written here. It is compared inside the
+        step itself, so what is written was decided under what was active at that moment; PolicyChanged, and
+        certainly nothing written, when it was not. None: for what rests on no document.
+
+        Raises LedgerUnavailable when it could not be made durable; GatewayError(STORE_CONFLICT) when the
+        appraisal's jti exists, in whatever tenant; ValueError for what an entry cannot hold. After each of
+        them nothing was acknowledged."""
         ...
 
 

@@ -72,7 +72,8 @@ class Releaser:
             {"attempt": attempt.id, "path": refusal.path, "reason": refusal.why.reason}
             for refusal in refusals
         )
-        intents = (_named(attempt, runtime, grant) | _grounds(grant) for grant in grants)
+        rests = {name: attempt.facts[name] for name in ("appraisal",) if name in attempt.facts}
+        intents = (_named(attempt, runtime, grant) | rests | _grounds(grant) for grant in grants)
         return Plan(
             grants=grants,
             refusals=refusals,
@@ -189,6 +190,7 @@ def _grounds(grant: ReleaseGrant) -> dict[str, Any]:
         "evidence": f"sha256:{grant.evidence.hex()}",
         "policy": f"{grant.policy.name}@{grant.policy.version} {grant.policy.digest}",
         "rule": grant.rule,
+        "lease": int(grant.lease.total_seconds()),
         "waived": [waiver.id for waiver in grant.waived],
         "simulated": grant.simulated,
     }

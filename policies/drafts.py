@@ -16,6 +16,7 @@ from policies import reference_document
 from policies.errors import Place, Problems, Source
 from policies.model import ReferenceSet
 from policies.reading import Context
+from policies.references import Entry
 from policies.strictyaml import Map, Node, Scalar, Seq
 from policies.values import Literal
 from policies.vocabulary import Vocabulary
@@ -171,8 +172,8 @@ def document(found: ReferenceSet, claims: Mapping[str, ClaimSpec], comments: Seq
     return ("\n".join(lines) + "\n").encode()
 
 
-def origin(entry: object) -> list[str]:
-    """`origin: seen`, where the model tells values that were seen from predicted ones."""
+def origin(entry: Entry) -> list[str]:
+    """`origin: seen`, of values that were taken from evidence."""
     return ["    origin: seen"] if entry.seen else []
 
 

@@ -11,6 +11,7 @@ import click
 
 from gateway import app, files
 from gateway.admins import Credential
+from gateway.cli import admin_approvals
 from gateway.cli.drill import drill
 from gateway.cli.errors import InputError, reading
 from gateway.cli.remote import admin_options, json_option, show, table
@@ -26,6 +27,8 @@ def admin() -> None:
     """Look after a gateway."""
 
 
+admin.add_command(admin_approvals.key)
+admin.add_command(admin_approvals.tenant)
 admin.add_command(drill)
 
 

@@ -40,7 +40,8 @@ def tail(limit: int, scope: str, as_json: bool, client: Client) -> None:
     entries = client.get("/v1/admin/ledger", limit=str(limit), scope=scope)["entries"]
     rows = [
         (e["index"], e["at"][:19] + "Z", e["kind"], e["body"].get("path", e["body"].get("name", "–")),
-         e["body"].get("reason") or e["body"].get("result") or "–", e["body"].get("attempt", "–"))
+         next((e["body"][name] for name in ("reason", "result", "approval") if e["body"].get(name)), "–"),
+         e["body"].get("attempt", "–"))
         for e in entries
     ]  # fmt: skip
     heads = ("#", "WHEN", "WHAT", "OF", "OUTCOME", "ATTEMPT")

@@ -68,6 +68,8 @@ def play(say: Callable[[str, str], None], show: Callable[[Row], None]) -> Outcom
                 add(_play(scenario, stage))
             head = _head(gateway)
         with running(folder / "production", development=False) as gateway:
+            # A production gateway asks for two approvals, and a demonstration has one person.
+            gateway.admin.ask("PUT", "/v1/admin/approvals", b'{"approvals": 1}', "application/json")
             add(_play(IN_PRODUCTION, provide(gateway, collateral=False)))
         for row in _recorded():
             add(row)

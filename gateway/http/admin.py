@@ -72,13 +72,15 @@ def policy(site: Site, call: Call) -> Reply:
 
 
 def retire_policy(site: Site, call: Call) -> Reply:
+    """?signatures=, joined by commas: a baseline may need them."""
     kind, name = call.params["kind"], call.params["name"]
     if kind not in _KINDS:
         raise refuse("kind", expected=" or ".join(_KINDS), found=repr(kind[:40]))
     if kind == "baseline":
         require_wide(call, "baselines")
+    signatures = [text for text in call.query.get("signatures", "").split(",") if text]
     try:
-        administration.retire(site.office, call.tenant, kind, name, by=who(call))
+        administration.retire(site.office, call.tenant, kind, name, by=who(call), signatures=signatures)
     except PolicyError as error:
         return policy_errors(error)
     return json_reply({"kind": kind, "name": name, "retired": True})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.collateral import bundle
-from gateway.http import admin, collateral, forecast, handlers
+from gateway.http import admin, collateral, forecast, handlers, lifecycle
 from gateway.http.message import JSON, OCTETS, YAML, Handler, Role
 
 KIB = 1024
@@ -92,6 +92,31 @@ ROUTES: tuple[Route, ...] = (
     _admin("GET", "/v1/admin/policies", admin.list_policies, "Active documents."),
     _admin("GET", "/v1/admin/policies/<kind>/<name>", admin.policy, "An active document, with its file."),
     _admin("DELETE", "/v1/admin/policies/<kind>/<name>", admin.retire_policy, "Let a document rest."),
+    _admin("POST", "/v1/admin/activations", lifecycle.activate,
+           "Activate the documents of several files at once, with signatures.",
+           body=lifecycle.MAX_BODY, accepts=(JSON,)),
+    _admin("POST", "/v1/admin/proposals", lifecycle.propose, "Keep files that may become active.",
+           body=lifecycle.MAX_BODY, accepts=(JSON,)),
+    _admin("GET", "/v1/admin/proposals", lifecycle.list_proposals, "Proposals, newest first."),
+    _admin("GET", "/v1/admin/proposals/<id>", lifecycle.show_proposal, "What became of one."),
+    _admin("POST", "/v1/admin/proposals/<id>/reports", lifecycle.report, "It was tested or backtested.",
+           body=4 * KIB, accepts=(JSON,)),
+    _admin("POST", "/v1/admin/proposals/<id>/approvals", lifecycle.approve, "A signature for it.",
+           body=4 * KIB, accepts=(JSON,)),
+    _admin("POST", "/v1/admin/proposals/<id>/activation", lifecycle.activate_proposal, "Activate it.",
+           body=64 * KIB, accepts=(JSON,)),
+    _admin("POST", "/v1/admin/rollbacks", lifecycle.rollback, "Let older content count again.",
+           body=64 * KIB, accepts=(JSON,)),
+    _admin("GET", "/v1/admin/leases", lifecycle.running_leases,
+           "Running leases that would not be renewed under what counts now."),
+    _admin("GET", "/v1/admin/history", lifecycle.history, "Who changed what when under which approvals."),
+    _admin("GET", "/v1/admin/approvals", lifecycle.show_approvals, "How many must approve, with whose keys."),
+    _admin("PUT", "/v1/admin/approvals", lifecycle.set_approvals, "How many must approve from now on.",
+           body=4 * KIB, accepts=(JSON,)),
+    _admin("POST", "/v1/admin/approval-keys", lifecycle.add_key, "Whose signature approves from now on.",
+           body=4 * KIB, accepts=(JSON,)),
+    _admin("DELETE", "/v1/admin/approval-keys/<thumbprint>", lifecycle.revoke_key,
+           "Whose signature approves no more."),
     _admin("POST", "/v1/admin/collateral", collateral.import_file,
            "Certificates, CRLs, TCB info or QE identity, as served.", body=1024 * KIB, accepts=_FILES),
     _admin("GET", "/v1/admin/collateral", collateral.overview,

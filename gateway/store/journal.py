@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from gateway.appraisals import CollateralSet, StoredAppraisal
 from gateway.errors import GatewayError, GatewayReason
-from gateway.ports import LedgerReceipt, LedgerUnavailable, NewEntry
+from gateway.ports import LedgerReceipt, LedgerUnavailable, NewEntry, PolicyChanged
 from gateway.store import appraisals
 from gateway.store.columns import to_micros
 from gateway.store.connection import Connection
+from gateway.store.counters import read_counter
 from gateway.store.database import Database
+from gateway.store.documents import EPOCH
 from gateway.store.ledger import SqliteLedger, drafts_of
 
 _MAX_NOTED = 8192
@@ -24,12 +26,18 @@ class SqliteJournal:
         appraisals name one of these, and then nothing is written but its digest."""
 
     def commit(
-        self, entries: Sequence[NewEntry], appraisal: StoredAppraisal | None = None
+        self,
+        entries: Sequence[NewEntry],
+        appraisal: StoredAppraisal | None = None,
+        *,
+        epoch: int | None = None,
     ) -> Sequence[LedgerReceipt]:
         drafts = drafts_of(entries)
         new = self._new_set(appraisal)
 
         def write(connection: Connection) -> Sequence[LedgerReceipt]:
+            if epoch is not None and (read_counter(connection, EPOCH) or 0) != epoch:
+                raise PolicyChanged
             if appraisal is not None:
                 appraisals.insert(connection, appraisal)
             if new is not None:

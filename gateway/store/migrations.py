@@ -231,6 +231,55 @@ _ENGINE = (
     "DROP TABLE collateral",
 )
 
+_APPROVALS = (
+    # A revoked key stays, so that it cannot be registered again.
+    """CREATE TABLE approval_key (
+        tenant TEXT NOT NULL, thumbprint TEXT NOT NULL, jwk TEXT NOT NULL, administrator TEXT NOT NULL,
+        created INTEGER NOT NULL, revoked INTEGER,
+        PRIMARY KEY (tenant, thumbprint)) STRICT, WITHOUT ROWID""",
+    """CREATE TRIGGER approval_key_ends BEFORE UPDATE ON approval_key
+        WHEN OLD.revoked IS NOT NULL OR NEW.revoked IS NULL OR NEW.tenant <> OLD.tenant
+            OR NEW.thumbprint <> OLD.thumbprint OR NEW.jwk <> OLD.jwk
+            OR NEW.administrator <> OLD.administrator OR NEW.created <> OLD.created
+        BEGIN SELECT RAISE(ABORT, 'approval key: it is revoked once, and nothing else'); END""",
+    """CREATE TRIGGER approval_key_stays BEFORE DELETE ON approval_key
+        BEGIN SELECT RAISE(ABORT, 'approval key: rows are never deleted'); END""",
+    """CREATE TABLE tenant_approvals (
+        tenant TEXT PRIMARY KEY,
+        approvals INTEGER NOT NULL CHECK (approvals BETWEEN 1 AND 16)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE policy_change (
+        tenant TEXT NOT NULL, sequence INTEGER NOT NULL,
+        action TEXT NOT NULL CHECK (action IN ('activate', 'rollback', 'retire')),
+        made INTEGER NOT NULL, record TEXT NOT NULL,
+        PRIMARY KEY (tenant, sequence)) STRICT, WITHOUT ROWID""",
+    *_fixed(
+        "policy_change",
+        "policy change",
+        guard_insert="""NEW.sequence IS NOT
+            (SELECT coalesce(max(sequence) + 1, 1) FROM policy_change WHERE tenant = NEW.tenant)""",
+    ),
+    # A rollback makes an older version count again: since when is no longer when it first did.
+    "ALTER TABLE active_document ADD COLUMN since INTEGER",
+)
+
+_PROPOSALS = (
+    """CREATE TABLE proposal (
+        tenant TEXT NOT NULL, id TEXT NOT NULL, created INTEGER NOT NULL, by TEXT NOT NULL,
+        files BLOB NOT NULL, PRIMARY KEY (tenant, id)) STRICT""",
+    *_fixed("proposal", "proposal", guard_insert="NEW.id = ''"),
+    """CREATE TABLE proposal_step (
+        tenant TEXT NOT NULL, id TEXT NOT NULL, position INTEGER NOT NULL, at INTEGER NOT NULL,
+        step TEXT NOT NULL, by TEXT NOT NULL, detail TEXT NOT NULL,
+        PRIMARY KEY (tenant, id, position),
+        FOREIGN KEY (tenant, id) REFERENCES proposal (tenant, id)) STRICT, WITHOUT ROWID""",
+    *_fixed(
+        "proposal_step",
+        "proposal step",
+        guard_insert="""NEW.position IS NOT
+            (SELECT count(*) FROM proposal_step WHERE tenant = NEW.tenant AND id = NEW.id)""",
+    ),
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(
         1,
@@ -249,6 +298,8 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, "retention", _RETENTION),
     Migration(3, "collateral engine", _ENGINE),
     Migration(4, "replay", _REPLAY),
+    Migration(5, "approvals", _APPROVALS),
+    Migration(6, "proposals", _PROPOSALS),
 )
 
 _VERSION_TABLE = """CREATE TABLE IF NOT EXISTS schema_version (

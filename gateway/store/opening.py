@@ -18,6 +18,7 @@ from gateway.files import FILE_MODE, make_private_folder, require_private, sync_
 from gateway.ports import Clock, Random
 from gateway.store.administrators import SqliteAdministrators
 from gateway.store.appraisals import SqliteAppraisals
+from gateway.store.approvals import SqliteApprovals
 from gateway.store.chores import SqliteChores
 from gateway.store.collateral import SqliteCollateral
 from gateway.store.columns import from_micros, to_micros
@@ -30,6 +31,7 @@ from gateway.store.journal import SqliteJournal
 from gateway.store.ledger import SqliteLedger
 from gateway.store.migrations import APPLICATION_ID, migrate
 from gateway.store.nonces import EPOCH, SqliteNonces
+from gateway.store.proposals import SqliteProposals
 from gateway.store.secrets import SqliteSecrets
 
 _OPENING_SECONDS = 30.0
@@ -72,6 +74,8 @@ class Store:
         self.journal = SqliteJournal(database, self.ledger)
         self.secrets = SqliteSecrets(database, self.ledger)
         self.documents = SqliteDocuments(database, self.ledger)
+        self.approvals = SqliteApprovals(database, self.ledger)
+        self.proposals = SqliteProposals(database, self.ledger)
         self.administrators = SqliteAdministrators(database, self.ledger)
 
     def __repr__(self) -> str:

@@ -19,12 +19,16 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway import approval
+from gateway.approval import Subject
 from gateway.client import Client, Refused
 from gateway.guest import Guest
+from gateway.policybook import kind_of, read
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.guest import SimulatedGuest
 from gateway.simulator.intel import MR_TD, RTMRS, TdxMachine
 from tests.support import ROOT
+from verifiers.codec import b64
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 INIT_DATA = hashlib.sha256(b"the pod's init-data").digest()
@@ -146,11 +150,33 @@ class Server:
             evidence=lambda data: simulated.evidence(data, **overrides),
         )
 
+    def activate(self, raw: bytes) -> None:
+        """With the signatures of two new keys where two must approve."""
+        told = self.admin.get("/v1/admin/approvals")
+        if told["approvals"] == 1:
+            self.admin.ask("POST", "/v1/admin/policies", raw, "application/yaml")
+            return
+        found = [Subject(kind_of(d), d.name, d.version, d.digest) for d in read(raw, "documents")]
+        statement = approval.Statement(
+            store=told["store"],
+            tenant="default",
+            action=approval.Action.ACTIVATE,
+            sequence=told["next"],
+            documents=tuple(found),
+        )
+        keys = [fresh_key() for _ in range(told["approvals"])]
+        for key in keys:
+            jwk = dict(approval.of_public(key.public_key()).jwk)
+            self.admin.post("/v1/admin/approval-keys", {"key": jwk})
+        files = [{"name": "documents", "source": b64.encode_url(raw)}]
+        signatures = [approval.sign(key, statement) for key in keys]
+        self.admin.post("/v1/admin/activations", {"files": files, "signatures": signatures})
+
     def provide(self) -> None:
         """Collateral, policy and one secret."""
         for raw in (*snp_collateral(), *tdx_collateral()):
             self.admin.ask("POST", "/v1/admin/collateral", raw, "application/octet-stream")
-        self.admin.ask("POST", "/v1/admin/policies", documents(), "application/yaml")
+        self.activate(documents())
         self.admin.ask("PUT", f"/v1/admin/secrets/{PATH}", SECRET, "application/octet-stream")
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from gateway import administration, bundles, policybook
 from gateway.administration import Office
+from gateway.approving import Desk
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import Compiled, PolicyBook, Sources
 from gateway.store import Store
@@ -30,7 +31,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def office(store: Store) -> Office:
-    made = Office(documents=store.documents, ledger=store.ledger, clock=FakeClock())
+    clock = FakeClock()
+    made = Office(
+        documents=store.documents,
+        ledger=store.ledger,
+        clock=clock,
+        desk=Desk(store=store.approvals, store_id=store.store_id, development=True, clock=clock),
+        proposals=store.proposals,
+    )
     assert administration.activate_shipped(made, by="setup") > 0
     return made
 

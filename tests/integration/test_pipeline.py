@@ -60,14 +60,16 @@ class Journal:
         self.inner, self.broken, self.kept = inner, broken, kept
         self.seen: list[list[str]] = []
 
-    def commit(self, entries: Sequence[NewEntry], appraisal: StoredAppraisal | None = None) -> Any:
+    def commit(
+        self, entries: Sequence[NewEntry], appraisal: StoredAppraisal | None = None, **more: Any
+    ) -> Any:
         told = [entry.kind for entry in entries]
         self.seen.append(told)
         if not self.broken.isdisjoint(told):
             if self.kept:
-                self.inner.commit(entries, appraisal)
+                self.inner.commit(entries, appraisal, **more)
             raise LedgerUnavailable("the disk is full")
-        return self.inner.commit(entries, appraisal)
+        return self.inner.commit(entries, appraisal, **more)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli import policy_trustee
+from gateway.cli import policy_lifecycle, policy_trustee
 from gateway.cli.policy import (
     authoring,
     backtesting,
@@ -24,7 +24,8 @@ def policy() -> None:
     \b
     Write:     init, import, claims, schema, fmt
     Examine:   check, test, explain, diff, prove, backtest
-    Activate:  apply, list, retire
+    Approve:   propose, report, sign, verify, approve, status
+    Activate:  apply, list, retire, rollback, history, leases
     """
 
 
@@ -39,9 +40,8 @@ for command in (
     questions.diff,
     questions.prove,
     backtesting.backtest,
-    documents.apply,
     documents.list_,
-    documents.retire,
+    *policy_lifecycle.COMMANDS,
     policy_trustee.import_,
 ):
     policy.add_command(command)

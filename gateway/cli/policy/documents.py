@@ -110,16 +110,6 @@ def show_active(rows: Sequence[dict[str, object]], as_json: bool) -> None:
     show(rows, as_json, lambda: table(("KIND", "NAME", "ACTIVE SINCE", "DIGEST"), lines, "none active"))
 
 
-@click.command(short_help="Activate documents, those first that others use.")
-@click.argument("paths", nargs=-1, required=True)
-@json_option
-@admin_options
-def apply(paths: tuple[str, ...], as_json: bool, client: Client) -> None:
-    """Activate documents, file by file, those first that others use. A file that does not compile with what
-    is active changes nothing."""
-    show_active(apply_files(client, paths), as_json)
-
-
 @click.command(name="list")
 @json_option
 @admin_options
@@ -128,14 +118,3 @@ def list_(as_json: bool, client: Client) -> None:
     rows = client.get("/v1/admin/policies")["documents"]
     show_active(rows, as_json)
     expiry.warn_of_rows(rows)
-
-
-@click.command(short_help="Let a document count no more.")
-@click.argument("kind", type=click.Choice(["baseline", "reference", "release"]))
-@click.argument("name")
-@json_option
-@admin_options
-def retire(kind: str, name: str, as_json: bool, client: Client) -> None:
-    """Let a document count no more, if what stays still compiles."""
-    gone = client.ask("DELETE", f"/v1/admin/policies/{kind}/{name}")
-    show(gone, as_json, lambda: f"retired {kind} {name}")

@@ -1,0 +1,95 @@
+"""Ports of changes on their way: who must approve them, and what was proposed. As `ports.py` otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from gateway.ports import NewEntry, StoredChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredApprovalKey:
+    """Whose signature approves changes of one tenant. jwk: the public key, JSON. administrator: id of whom it
+    belongs to; "" is nobody in particular. revoked: None while it counts."""
+
+    tenant: str
+    thumbprint: str
+    jwk: str
+    administrator: str
+    created: datetime
+    revoked: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalState:
+    """What approvals are judged by. needed: None when nobody has said. last: sequence of the last change."""
+
+    keys: Sequence[StoredApprovalKey]
+    needed: int | None
+    last: int
+
+
+class ApprovalStore(Protocol):
+    """Every change here raises the epoch of the documents: `DocumentStore.change` fails when who must approve
+    was changed since it was judged."""
+
+    def state(self, tenant: str) -> ApprovalState: ...
+
+    def add_key(self, key: StoredApprovalKey, entry: NewEntry) -> bool:
+        """Keep a key and enter it into the ledger, in one durable step. False, and neither, when the tenant
+        has or had that key."""
+        ...
+
+    def revoke_key(self, tenant: str, thumbprint: str, at: datetime, entry: NewEntry) -> bool:
+        """False, and no change, when the tenant has no such key that still counts."""
+        ...
+
+    def set_needed(self, tenant: str, needed: int, entry: NewEntry) -> None: ...
+
+    def history(self, tenant: str, limit: int) -> Sequence[StoredChange]:
+        """Newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """Documents that may become active. id: of their content. files: JSON, names and sources as sent."""
+
+    tenant: str
+    id: str
+    created: datetime
+    by: str
+    files: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalStep:
+    """What became of a proposal. step: "tested", "backtested" or "approved"."""
+
+    at: datetime
+    step: str
+    by: str
+    detail: Mapping[str, Any]
+
+
+class ProposalStore(Protocol):
+    """Proposals never change; each addition and its ledger entry are one durable step."""
+
+    def add(self, proposal: Proposal, entry: NewEntry) -> bool:
+        """False, and no change, when the tenant has it already."""
+        ...
+
+    def find(self, tenant: str, prefix: str, limit: int) -> Sequence[Proposal]:
+        """Those whose id begins so, newest first. prefix: hex digits."""
+        ...
+
+    def steps(self, tenant: str, proposal: str) -> Sequence[ProposalStep]: ...
+
+    def add_step(self, tenant: str, proposal: str, step: ProposalStep, entry: NewEntry) -> None: ...
+
+    def activated(self, tenant: str, proposal: str) -> Sequence[int]:
+        """Sequences of the changes that activated it."""
+        ...

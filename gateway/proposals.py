@@ -1,0 +1,208 @@
+"""Changes on their way: proposed, tested, backtested, approved, and then active or not.
+
+    draft → tested → backtested → active → retired
+
+A proposal is a set of files under the name of its content. States before `active` are what its owners report
+of it, each with the digest and the counts of the report: the gateway keeps them and believes none, and a
+proposal is activated from any state. `active` and `retired` are never written down: they follow from the
+sequence of changes and from what counts now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway import administration, approving, policybook
+from gateway.administration import Office
+from gateway.approval import Action, Statement, Subject
+from gateway.changeports import Proposal, ProposalStep
+from gateway.errors import GatewayError, GatewayReason
+from gateway.policybook import BASELINE
+from gateway.ports import NewEntry
+from gateway.protocol.names import refuse
+from gateway.record import rfc3339
+from verifiers.codec import b64
+
+REPORTED = ("tested", "backtested")
+"""What owners report, in the order in which it is done."""
+_APPROVED = "approved"
+_ID = re.compile(r"[0-9a-f]{8,32}\Z")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_MOST = 2**31
+
+
+def propose(
+    office: Office, tenant: str, files: Sequence[tuple[str, bytes]], *, by: str, baselines: bool
+) -> dict[str, Any]:
+    """Keep files as a proposal, if they compile with what counts today. Raises as `administration.activate`;
+    the same content again is the same proposal."""
+    administration.check(office, tenant, files, baselines=baselines)
+    value = [{"name": name, "source": b64.encode_url(raw)} for name, raw in files]
+    digests = sorted(hashlib.sha256(raw).hexdigest() for _, raw in files)
+    name = hashlib.sha256("\n".join(("sealgate/1 proposal", *digests)).encode()).hexdigest()[:32]
+    row = Proposal(
+        tenant=tenant, id=name, created=office.clock.now(), by=by, files=msgspec.json.encode(value)
+    )
+    entry = NewEntry(tenant, "policy.propose", {"proposal": name, "files": digests[:64], "by": by})
+    office.proposals.add(row, entry)
+    return shown(office, found(office, tenant, name))
+
+
+def found(office: Office, tenant: str, name: str) -> Proposal:
+    """By id, or by the beginning of one. Raises GatewayError(REQUEST_NOT_FOUND) unless it is exactly one."""
+    rows = office.proposals.find(tenant, name, 2) if _ID.match(name) else ()
+    if len(rows) != 1:
+        raise GatewayError(
+            GatewayReason.REQUEST_NOT_FOUND,
+            f"{len(rows) or 'no'} proposals have an id that begins like this",
+            where="proposal",
+            expected="8 to 32 hex digits of one proposal's id",
+            found=repr(name[:40]),
+        )
+    return rows[0]
+
+
+def report(
+    office: Office, tenant: str, name: str, state: str, digest: str, counts: Mapping[str, int], *, by: str
+) -> dict[str, Any]:
+    """Enter what owners report. counts: "passed" and "failed". Raises GatewayError(REQUEST_MALFORMED)."""
+    proposal = found(office, tenant, name)
+    if state not in REPORTED:
+        raise refuse("state", expected=" or ".join(REPORTED), found=repr(state[:40]))
+    if not _DIGEST.match(digest):
+        raise refuse("digest", expected="sha256: and 64 hex digits", found=repr(digest[:80]))
+    if any(type(each) is not int or not 0 <= each < _MOST for each in counts.values()):
+        raise refuse("counts", expected="numbers", found="something else")
+    detail = {"digest": digest, **counts}
+    _step(office, proposal, state, by, detail, "policy.report", {"state": state, **detail})
+    return shown(office, proposal)
+
+
+def add_approval(office: Office, tenant: str, name: str, signature: str, *, by: str) -> dict[str, Any]:
+    """Keep a signature until the proposal is activated. It must be good for the change that is next now.
+    Raises GatewayError as `approving.approve`."""
+    proposal = found(office, tenant, name)
+    documents = _documents(proposal)
+    owner = _owner(proposal, documents)
+    state = office.desk.store.state(owner)
+    statement = Statement(
+        store=office.desk.store_id,
+        tenant=owner,
+        action=Action.ACTIVATE,
+        sequence=state.last + 1,
+        documents=documents,
+    )
+    kid = approving.signer(signature, statement, approving.counting(state))
+    detail = {"key": kid, "sequence": statement.sequence, "signature": signature}
+    told = {"key": kid, "sequence": statement.sequence}
+    _step(office, proposal, _APPROVED, by, detail, "policy.approve", told)
+    return shown(office, proposal)
+
+
+def activate(
+    office: Office, tenant: str, name: str, *, by: str, baselines: bool, signatures: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Activate a proposal with the signatures kept for the change that is next, and `signatures`. Neither who
+    proposed nor who activates is among the approvers. Raises as `administration.activate`."""
+    proposal = found(office, tenant, name)
+    steps = office.proposals.steps(tenant, proposal.id)
+    owner = _owner(proposal, _documents(proposal))
+    state = office.desk.store.state(owner)
+    valid = {each.thumbprint for each in approving.counting(state)}
+    kept = [
+        step.detail["signature"]
+        for step in steps
+        if step.step == _APPROVED
+        and step.detail["sequence"] == state.last + 1
+        and step.detail["key"] in valid
+    ]
+    states = ["draft", *dict.fromkeys(step.step for step in steps if step.step in REPORTED)]
+    return administration.activate(
+        office,
+        tenant,
+        files_of(proposal),
+        by=by,
+        baselines=baselines,
+        signatures=tuple(dict.fromkeys((*kept, *signatures))),
+        wrote=proposal.by,
+        note={"proposal": proposal.id, "states": states},
+    )
+
+
+def listed(office: Office, tenant: str, limit: int) -> list[dict[str, Any]]:
+    """Newest first."""
+    return [shown(office, each) for each in office.proposals.find(tenant, "", limit)]
+
+
+def shown(office: Office, proposal: Proposal) -> dict[str, Any]:
+    """What is known of a proposal."""
+    steps = office.proposals.steps(proposal.tenant, proposal.id)
+    documents = _documents(proposal)
+    owner = _owner(proposal, documents)
+    last = office.desk.store.state(owner).last
+    changes = office.proposals.activated(owner, proposal.id)
+    active = {
+        Subject(row.kind, row.name, row.version, row.digest)
+        for row in office.documents.active(proposal.tenant)[1]
+    }
+    reported = [step.step for step in steps if step.step in REPORTED]
+    state = reported[-1] if reported else "draft"
+    if changes:
+        state = "active" if active & set(documents) else "retired"
+    keys = {s.detail["key"] for s in steps if s.step == _APPROVED and s.detail["sequence"] == last + 1}
+    return {
+        "proposal": proposal.id,
+        "state": state,
+        "created": rfc3339(proposal.created),
+        "by": proposal.by,
+        "documents": [
+            {"kind": d.kind, "name": d.name, "version": d.version, "digest": d.digest} for d in documents
+        ],
+        "approvals": sorted(keys),
+        "changes": list(changes),
+        "steps": [
+            {"at": rfc3339(step.at), "step": step.step, "by": step.by,
+             **{name: value for name, value in step.detail.items() if name != "signature"}}
+            for step in steps
+        ],
+    }  # fmt: skip
+
+
+def files_of(proposal: Proposal) -> list[tuple[str, bytes]]:
+    """The files as they were sent."""
+    return [
+        (each["name"], b64.decode_url(each["source"], "source", limit=2**24))
+        for each in msgspec.json.decode(proposal.files)
+    ]
+
+
+def _documents(proposal: Proposal) -> tuple[Subject, ...]:
+    return tuple(
+        Subject(policybook.kind_of(each), each.name, each.version, each.digest)
+        for name, raw in files_of(proposal)
+        for each in policybook.read(raw, name)
+    )
+
+
+def _owner(proposal: Proposal, documents: Sequence[Subject]) -> str:
+    """Whose sequence it belongs to: "" for baselines."""
+    return "" if all(each.kind == BASELINE for each in documents) else proposal.tenant
+
+
+def _step(
+    office: Office,
+    proposal: Proposal,
+    step: str,
+    by: str,
+    detail: Mapping[str, Any],
+    kind: str,
+    told: Mapping[str, Any],
+) -> None:
+    entry = NewEntry(proposal.tenant, kind, {"proposal": proposal.id, **told, "by": by})
+    made = ProposalStep(at=office.clock.now(), step=step, by=by, detail=detail)
+    office.proposals.add_step(proposal.tenant, proposal.id, made, entry)
