@@ -14,7 +14,7 @@ from policies.analysis.compare import compare
 from policies.analysis.counterfactual import flips
 from policies.analysis.encode import Side, World
 from policies.analysis.formula import And, Effort, Formula, Leaf, Or, first, holds, negation, solve
-from policies.analysis.hypothetical import judge
+from policies.analysis.judging import judge
 from policies.errors import PolicyErrors
 from policies.model import Profile
 from tests.unit.policies.analysis.worlds import SPECS, small

@@ -9,7 +9,7 @@ import pytest
 from policies.analysis.compare import compare, implied
 from policies.analysis.counterfactual import flips, waivers
 from policies.analysis.encode import Side
-from policies.analysis.hypothetical import judge
+from policies.analysis.judging import judge
 from policies.analysis.prove import (
     STANDARD,
     Proof,
