@@ -112,7 +112,7 @@ class World:
         found = side.sets.get(str(test.literal))
         if found is None:
             return FALSE
-        table = self._tables[found.digest, Role(test.claim)]
+        table = self._tables[cut.key(found, Role(test.claim))]
         listed = disjunction(self._row(row) for row in table.entries)
         gone = disjunction(self._row(row) for row in table.revoked)
         sound = conjunction([self.between(found.valid_from, found.valid_until), self.negation(gone)])
@@ -124,7 +124,7 @@ class World:
     def listed(self, test: Test, side: Side) -> Formula:
         """`role: {in_set: NAME}` is true; FALSE for a set that nobody asked about in this world."""
         found = side.sets.get(str(test.literal))
-        known = found is not None and (found.digest, Role(test.claim)) in self._tables
+        known = found is not None and cut.key(found, Role(test.claim)) in self._tables
         return self._in_set(test, side, Truth.TRUE) if known else FALSE
 
     def _row(self, row: Row) -> Formula:

@@ -60,6 +60,7 @@ class Space:
         self.variables: list[Variable] = []
         self._specs = specs
         self._numbers: dict[tuple[str, Part], int] = {}
+        self._facts: dict[str, dict[object, Facts]] = {}
 
     # --- variables ---
 
@@ -113,7 +114,10 @@ class Space:
         return self.leaf(claim, None, lambda cell: cell == value)
 
     def _says(self, test: Test, claim: str, cell: object) -> Truth:
-        return says(test, claim, cell, self.kind)
+        known = self._facts.setdefault(claim, {})
+        if cell not in known:
+            known[cell] = _facts(claim, cell, self.kind)
+        return truth(test, known[cell])
 
     # --- back to values ---
 
@@ -166,8 +170,12 @@ class Space:
 
 def says(test: Test, claim: str, cell: object, kind: TeeKind) -> Truth:
     """What the evaluator says of one value of a claim. No set takes part, so the instant does not matter."""
+    return truth(test, _facts(claim, cell, kind))
+
+
+def _facts(claim: str, cell: object, kind: TeeKind) -> Facts:
     claims = {} if cell is MISSING else {claim: cast(ClaimValue, cell)}
-    return truth(test, Facts(kind=kind, claims=claims, sets={}, now=_EPOCH))
+    return Facts(kind=kind, claims=claims, sets={}, now=_EPOCH)
 
 
 def register(claim: str, kind: TeeKind) -> str:

@@ -281,7 +281,7 @@ def test_rows_that_are_left_out_make_no_difference(
     whole = {
         key: [row.values for row in cut._rows(each, key[1], SNP)]
         for each, role in wanted
-        for key in [(each.digest, role)]
+        for key in [cut.key(each, role)]
     }
     left = {key: [row.values for row in table.entries] for key, table in tables.items()}
     assert patterns(whole) == patterns(left)
