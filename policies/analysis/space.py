@@ -53,7 +53,7 @@ class Variable:
 
 
 class Space:
-    """Variables of one kind of evidence, and leaves over them. Built once, then only read."""
+    """Variables of one kind of evidence, and leaves over them. Nothing is added once it is built."""
 
     def __init__(self, kind: TeeKind, specs: Mapping[str, ClaimSpec]) -> None:
         self.kind = kind
@@ -61,6 +61,7 @@ class Space:
         self._specs = specs
         self._numbers: dict[tuple[str, Part], int] = {}
         self._facts: dict[str, dict[object, Facts]] = {}
+        self._said: dict[tuple[str, str, Literal, Truth], Formula] = {}
 
     # --- variables ---
 
@@ -99,6 +100,12 @@ class Space:
 
     def test(self, test: Test, wanted: Truth) -> Formula:
         """`test` (not in_set) is `wanted`, TRUE or FALSE."""
+        asked = (test.claim, test.operator, test.literal, wanted)
+        if asked not in self._said:
+            self._said[asked] = self._test(test, wanted)
+        return self._said[asked]
+
+    def _test(self, test: Test, wanted: Truth) -> Formula:
         claim = register(test.claim, self.kind)
         spec = self._specs[test.claim]
         if spec.type in (ClaimType.TCB, ClaimType.LIST):
