@@ -4,7 +4,7 @@
     warning  it works today; somebody should look at it, and may well decide that it is right
     note     worth knowing
 
-Pure, as everything here: `now` is an argument. Logic that takes cells to decide is in `lint_rules.py`.
+Pure, as everything here: `now` is an argument. What takes a search to decide is in `lint_rules.py`.
 """
 
 from __future__ import annotations

@@ -1,236 +1,249 @@
-"""Rules that can never match, never fire, or add nothing: decided with `cells.py`.
+"""Rules that can never match, never fire, or add nothing: decided by `analysis`, for all time.
 
-Each finding is certain. What is too large to decide is said to be undecided, once for each policy.
+A finding is a proof. What could not be decided within the steps is no finding; that there was such a question
+is said once for each policy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
-from policies import cells, conditions
-from policies.cells import Specs, Term
-from policies.compiler import AllowProgram, DenyProgram, Policy, Program
+from policies import conditions
+from policies.analysis.encode import HERE, Side, World
+from policies.analysis.formula import Effort, Formula, Undecided, conjunction, holds, solve
+from policies.compiler import AllowProgram, Policy
 from policies.errors import Place
-from policies.minimums import pins
-from policies.model import Condition, Not, ReferenceSet, ReleasePolicy, Test
+from policies.model import Condition, DenyRule, Not, ReferenceSet, ReleasePolicy, Test
 from policies.vocabulary import Role, kinds_of
+from verifiers.claimtypes import ClaimSpec, ClaimType
 from verifiers.model import TeeKind
 
 Found = tuple[str, Place, str, str | None]
 """Code, place, message, hint."""
 
+Living = tuple[AllowProgram, Formula, tuple[int, ...]]
+"""A rule, when it lets evidence pass, and evidence that it does let pass, as cells."""
+
+STEPS = 5_000
+"""How many times all questions about one policy may branch, per kind of evidence."""
 MAX_PAIRS = 150_000
+"""More pairs of rules than this are not compared."""
+_EACH = 500
+"""And one question of them."""
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
+"""From here on: whatever holds at any time. What has ended, or is not yet, has findings of its own."""
 _THRESHOLDS = frozenset({"at_least", "at_most", "before", "after"})
-_HIDDEN = frozenset({"snp.chip_id"})
-"""Identities that a host can mask: then the claim is zero."""
+_HIDDEN = "snp.chip_id"
+"""An identity that a host can mask: then the claim is zero."""
+_MASKED = Test(_HIDDEN, ClaimType.BYTES, "equals", bytes(64), "zero", HERE)
+
+
+class _Asked:
+    """One kind of evidence under one policy, and what the questions about it may still cost."""
+
+    def __init__(
+        self, kind: TeeKind, side: Side, specs: Mapping[str, ClaimSpec], steps: int, further: Iterator[Test]
+    ) -> None:
+        self.kind, self.side, self.left, self.unknown = kind, side, steps, False
+        self.program = side.program(kind)
+        self.world = World(kind, (side,), specs, since=_ALWAYS, further=further)
+        self.ways = list(self.world.ways(side))
+
+    def some(self, *parts: Formula) -> tuple[int, ...] | None:
+        """Evidence for which all `parts` hold, as cells; None when it is proved that there is none.
+
+        Raises Undecided.
+        """
+        effort = Effort(min(self.left, _EACH))
+        before = effort.left
+        try:
+            return solve(conjunction(parts), self.world.full, effort)
+        except Undecided:
+            self.unknown = True
+            raise
+        finally:
+            self.left -= before - effort.left
+
+    def never(self, *parts: Formula) -> bool:
+        """Whether it is proved that no evidence makes all `parts` hold."""
+        try:
+            return self.some(*parts) is None
+        except Undecided:
+            return False
 
 
 def findings(
-    policy: Policy, release: ReleasePolicy, sets: Mapping[str, ReferenceSet], specs: Specs
+    policy: Policy,
+    release: ReleasePolicy,
+    sets: Mapping[str, ReferenceSet],
+    specs: Mapping[str, ClaimSpec],
+    steps: int = STEPS,
 ) -> Iterator[Found]:
+    """steps: for each kind of evidence; then what is left is not decided, and no finding."""
+    side = Side(policy=policy, sets=sets)
+    asked = []
+    for kind, program in policy.programs.items():
+        if program.allow or program.deny:
+            masked = iter((_MASKED,) if kind is TeeKind.SEV_SNP else ())
+            asked.append(_Asked(kind, side, specs, steps, masked))
     places = {rule.id: rule.at for rule in release.allow}
     matched: dict[str, list[str | None]] = {}
-    too_large = False
-    for kind, program in policy.programs.items():
-        for rule in program.allow:
-            try:
-                matched.setdefault(rule.id, []).append(_why_never(rule, program, specs))
-                yield from _below_baseline(rule, program, specs)
-            except cells.TooMany:
-                matched.setdefault(rule.id, []).append(None)
-                too_large = True
-        for one, other in _shadows(program, specs):
-            message = f"{other.id} accepts nothing that {one.id}, before it, does not accept ({kind.value})"
+    for each in asked:
+        living: list[Living] = []
+        for rule, passes in each.ways:
+            why, known = _why_never(each, rule, passes)
+            matched.setdefault(rule.id, []).append(why)
+            if known is not None:
+                living.append((rule, passes, known))
+                yield from _below_baseline(each, rule)
+        for one, other in _shadows(each, living):
+            message = (
+                f"{other.id} accepts nothing that {one.id}, before it, does not accept ({each.kind.value})"
+            )
             yield "rule-shadowed", places[other.id], message, None
     for name, reasons in matched.items():
-        if reasons and all(reason is not None for reason in reasons):
+        if all(reason is not None for reason in reasons):
             yield "rule-never-matches", places[name], f"{name} can never match: {reasons[0]}", None
-    yield from _deny(policy, release, sets, specs)
-    if too_large:
-        message = "some rules have too many combinations to say whether they can match"
+    for deny in release.deny:
+        yield from _deny(deny, asked)
+    if any(each.unknown for each in asked):
+        message = "some questions about its rules have too many combinations to decide"
         yield "too-large", Place(release.source, 1, 1), message, None
 
 
 # --- allow rules -----------------------------------------------------------------------------------
 
 
-def _parts(rule: AllowProgram) -> tuple[Condition, ...]:
-    return (rule.when, *(condition for _, condition in rule.require))
+def _why_never(
+    asked: _Asked, rule: AllowProgram, passes: Formula
+) -> tuple[str | None, tuple[int, ...] | None]:
+    """What keeps every evidence out, or None; and evidence that comes in, where some is known."""
+    try:
+        known = asked.some(passes)
+    except Undecided:
+        return None, None
+    if known is not None:
+        return None, known
+    world, side = asked.world, asked.side
+    parts = [world.own(rule, side)]
+    if asked.never(*parts):
+        return "its own conditions contradict each other", None
+    for item in asked.program.baseline:
+        parts.append(world.bearable(item, rule, side))
+        if asked.never(*parts):
+            return f"baseline rule {item.rule.id} refuses what it admits", None
+    for bar in asked.program.deny:
+        parts.append(world.false(bar.when, side))
+        if asked.never(*parts):
+            return f"deny rule {bar.id} refuses what it admits", None
+    return "what the verifier must have checked contradicts it", None
 
 
-def _own(rule: AllowProgram, specs: Specs) -> list[Term]:
-    found: list[Term] = [()]
-    for part in _parts(rule):
-        found = cells.narrowed(found, part, specs)
-    return found
-
-
-def _why_never(rule: AllowProgram, program: Program, specs: Specs) -> str | None:
-    """What keeps every evidence out, or None. Raises cells.TooMany."""
-    left = _own(rule, specs)
-    if not left:
-        return "its own conditions contradict each other"
-    claims = _claims(_parts(rule))
-    waived = {risk.finding for risk in rule.risks}
-    for item in program.baseline:
-        demand = item.rule.require
-        if demand is None or item.rule.id in waived or claims.isdisjoint(_claims((demand,))):
-            continue
-        where = [] if item.rule.when is None else cells.narrowed(left, item.rule.when, specs, wanted=False)
-        inside = left if item.rule.when is None else cells.narrowed(left, item.rule.when, specs)
-        left = [*where, *cells.narrowed(inside, demand, specs)]
-        if not left:
-            return f"baseline rule {item.rule.id} refuses what it admits"
-    for bar in program.deny:
-        if not claims.isdisjoint(_claims((bar.when,))):
-            left = cells.narrowed(left, bar.when, specs, wanted=False)
-        if not left:
-            return f"deny rule {bar.id} refuses what it admits"
-    return None
-
-
-def _claims(parts: Sequence[Condition]) -> frozenset[str]:
-    return frozenset(test.claim for part in parts for test in conditions.tests_of(part))
-
-
-def _below_baseline(rule: AllowProgram, program: Program, specs: Specs) -> Iterator[Found]:
-    """Thresholds that are met by whatever the baseline lets through. Raises cells.TooMany."""
+def _below_baseline(asked: _Asked, rule: AllowProgram) -> Iterator[Found]:
+    """Thresholds that are met by whatever the baseline lets through."""
+    world, side = asked.world, asked.side
     waived = {risk.finding for risk in rule.risks}
     for _, condition in rule.require:
         if not isinstance(condition, Test) or condition.operator not in _THRESHOLDS:
             continue
         demands = [
-            item.rule
-            for item in program.baseline
+            item
+            for item in asked.program.baseline
             if item.rule.require is not None
             and item.rule.id not in waived
-            and condition.claim in _claims((item.rule.require,))
+            and condition.claim in {test.claim for test in conditions.tests_of(item.rule.require)}
         ]
         if not demands:
             continue
-        left: list[Term] = [()]
-        for part in _parts(rule):
-            if part is not condition:
-                left = cells.narrowed(left, part, specs)
-        for demand in demands:
-            assert demand.require is not None
-            where = [] if demand.when is None else cells.narrowed(left, demand.when, specs, wanted=False)
-            inside = left if demand.when is None else cells.narrowed(left, demand.when, specs)
-            left = [*where, *cells.narrowed(inside, demand.require, specs)]
-        if left and not cells.narrowed(left, condition, specs, wanted=False):
-            names = ", ".join(demand.id for demand in demands)
+        rest = [(name, part) for name, part in rule.require if part is not condition]
+        others = [world.true(part, side) for part in (rule.when, *(part for _, part in rest))]
+        others += [world.satisfied(item, side) for item in demands]
+        if asked.never(*others, world.negation(world.true(condition, side))):
+            names = ", ".join(item.rule.id for item in demands)
             message = f"{condition.claim} {condition.expected} adds nothing: {names} ask for as much already"
             yield "below-baseline", condition.at, message, "leave it out, or raise it"
 
 
-def _shadows(program: Program, specs: Specs) -> Iterator[tuple[AllowProgram, AllowProgram]]:
-    """Pairs of an earlier rule and one that it shadows; each shadowed rule once."""
-    rules = [(rule, frozenset(p for p in _parts(rule) if isinstance(p, Test))) for rule in program.allow]
-    if len(rules) ** 2 > 2 * MAX_PAIRS:
+def _shadows(asked: _Asked, living: list[Living]) -> Iterator[tuple[AllowProgram, AllowProgram]]:
+    """Pairs of an earlier rule and one that it shadows; each shadowed rule once.
+
+    The baseline and the deny rules are the same for both, and bear no less of the earlier one: a later rule
+    with risks is left alone. Evidence that comes in by the later rule and not by the earlier one settles most
+    pairs without a search.
+    """
+    if len(living) ** 2 > 2 * MAX_PAIRS:
         return
-    for index, (later, tests) in enumerate(rules):
-        if later.risks or later.open:
+    world = asked.world
+    owns = [world.own(rule, asked.side) for rule, _, _ in living]
+    for index, (later, passes, known) in enumerate(living):
+        if later.risks:
             continue
-        for earlier, theirs in rules[:index]:
-            if earlier.open or not later.profiles <= earlier.profiles:
+        points = _points(known)
+        for (earlier, _, _), covers in zip(living[:index], owns, strict=False):
+            if any(holds(covers, point) is not True for point in points):
                 continue
             try:
-                covered = _covers(earlier, theirs - tests, later, specs)
-            except cells.TooMany:
-                covered = False
-            if covered:
+                other = asked.some(passes, world.negation(covers))
+            except Undecided:
+                continue
+            if other is None:
                 yield earlier, later
                 break
+            points = [*_points(other), *points]
 
 
-def _covers(earlier: AllowProgram, extra: frozenset[Test], later: AllowProgram, specs: Specs) -> bool:
-    """Whether what `later` demands implies all of `earlier`. extra: the tests that it does not repeat."""
-    if any(not _implied(test, later, specs) for test in extra):
-        return False
-    others = [part for part in _parts(earlier) if not isinstance(part, Test)]
-    if not others:
-        return True
-    left = _own(later, specs)
-    return bool(left) and all(not cells.narrowed(left, part, specs, wanted=False) for part in others)
-
-
-def _implied(test: Test, rule: AllowProgram, specs: Specs) -> bool:
-    """Whether the rule's demands on the same claim leave `test` no choice."""
-    same = [part for part in _parts(rule) if test.claim in _claims((part,))]
-    if not same:
-        return False
-    left: list[Term] = [()]
-    for part in same:
-        left = cells.narrowed(left, part, specs)
-    return bool(left) and not cells.narrowed(left, test, specs, wanted=False)
+def _points(domains: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Two pieces of evidence, as different as `domains` lets them be."""
+    return [tuple(mask & -mask for mask in domains), tuple(1 << mask.bit_length() - 1 for mask in domains)]
 
 
 # --- deny rules ------------------------------------------------------------------------------------
 
 
-def _deny(
-    policy: Policy, release: ReleasePolicy, sets: Mapping[str, ReferenceSet], specs: Specs
-) -> Iterator[Found]:
-    admitted = [kind for kind, program in policy.programs.items() if program.allow]
-    for rule in release.deny:
-        about = {
-            kind: bar
-            for kind, program in policy.programs.items()
-            for bar in program.deny
-            if bar.id == rule.id
-        }
-        living = {kind: bar for kind, bar in about.items() if _can_fire(bar, kind, sets, specs)}
-        if not living:
-            message = f"{rule.id} is never certainly true: it fires only when an input is missing"
-            yield "deny-never-fires", rule.at, message, None
-        elif not any(kind in admitted for kind in living):
-            kinds = ", ".join(sorted(kind.value for kind in living))
-            message = f"{rule.id} is about {kinds}, which no allow rule admits"
-            yield "deny-idle", rule.at, message, None
-        else:
-            yield from _masked(rule.when, policy, rule.at, rule.id)
+def _deny(rule: DenyRule, every: list[_Asked]) -> Iterator[Found]:
+    living = [
+        asked
+        for asked in every
+        for bar in asked.program.deny
+        if bar.id == rule.id and not asked.never(asked.world.true(bar.when, asked.side))
+    ]
+    if not living:
+        message = f"{rule.id} is never certainly true: it fires only when an input is missing"
+        yield "deny-never-fires", rule.at, message, None
+    elif not any(asked.program.allow for asked in living):
+        kinds = ", ".join(sorted(asked.kind.value for asked in living))
+        message = f"{rule.id} is about {kinds}, which no allow rule admits"
+        yield "deny-idle", rule.at, message, None
+    else:
+        yield from _masked(rule, living)
 
 
-def _can_fire(bar: DenyProgram, kind: TeeKind, sets: Mapping[str, ReferenceSet], specs: Specs) -> bool:
-    try:
-        left = cells.narrowed([()], bar.when, specs)
-    except cells.TooMany:
-        return True
-    return any(all(_has_entry(test, kind, sets) for test, wanted in term if wanted) for term in left)
-
-
-def _has_entry(test: Test, kind: TeeKind, sets: Mapping[str, ReferenceSet]) -> bool:
-    if test.operator != "in_set":
-        return True
-    found = sets.get(str(test.literal))
-    return found is not None and bool(found.index.entries.get((Role(test.claim), kind)))
-
-
-def _masked(when: Condition, policy: Policy, place: Place, name: str) -> Iterator[Found]:
+def _masked(rule: DenyRule, living: list[_Asked]) -> Iterator[Found]:
     """A list of chips in a deny rule, while an allow rule lets a chip hide which it is."""
-    snp = policy.programs[TeeKind.SEV_SNP]
-    listed = any(
-        (test.operator == "in_set" and test.claim == Role.PLATFORM) or test.claim in _HIDDEN
+    if not _lists_chips(rule.when):
+        return
+    for asked in living:
+        if asked.kind is not TeeKind.SEV_SNP:
+            continue
+        hidden = asked.world.true(_MASKED, asked.side)
+        for allow, passes in asked.ways:
+            try:
+                found = asked.some(passes, hidden)
+            except Undecided:
+                continue
+            if found is not None:
+                message = (
+                    f"{rule.id} knows chips by their id; {allow.id} admits chips whose id is masked (zero)"
+                )
+                hint = "add a deny rule: when: {snp.chip_id: {equals: zero}}"
+                yield "masked-identity", rule.at, message, hint
+                return
+
+
+def _lists_chips(when: Condition) -> bool:
+    return not isinstance(when, Not) and any(
+        (test.operator == "in_set" and test.claim == Role.PLATFORM) or test.claim == _HIDDEN
         for test in conditions.tests_of(when)
         if TeeKind.SEV_SNP in kinds_of(test.claim)
     )
-    if not listed or isinstance(when, Not):
-        return
-    for rule in snp.allow:
-        known = _HIDDEN & frozenset[str]().union(*(pins(p, TeeKind.SEV_SNP, {}) for p in _parts(rule)))
-        refused = any(
-            _refuses_zero(part) for part in (*_parts(rule), *(Not(b.when, b.when.at) for b in snp.deny))
-        )
-        if not known and not refused:
-            message = f"{name} knows chips by their id; {rule.id} admits chips whose id is masked (zero)"
-            hint = "add a deny rule: when: {snp.chip_id: {equals: zero}}"
-            yield "masked-identity", place, message, hint
-            return
-
-
-def _refuses_zero(condition: Condition) -> bool:
-    if not isinstance(condition, Not) or not isinstance(condition.of, Test):
-        return False
-    test = condition.of
-    values = test.literal if isinstance(test.literal, frozenset) else (test.literal,)
-    return test.claim in _HIDDEN and any(isinstance(v, bytes) and not any(v) for v in values)

@@ -8,35 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
-from policies.appraise import FRESHNESS_CHECK, REVOCATION_SUFFIX, Appraisal, appraise
+from policies import hypothetical
+from policies.appraise import REVOCATION_SUFFIX, Appraisal, appraise
 from policies.cases_document import Case, Evidence
 from policies.compiler import Policy
 from policies.errors import Problems, did_you_mean, quote
+from policies.minimums import REVOCATION_CLAIMS
 from policies.model import ALL_REQUIREMENTS, ReferenceSet, Requirement
 from policies.references import for_kind
 from policies.release import ReleaseGrant, decide
 from policies.values import show_duration
-from policies.vocabulary import EVIDENCE_TYPE, INIT_DATA, INIT_DATA_REGISTER
-from verifiers import verdict
-from verifiers.model import (
-    Check,
-    ClaimValue,
-    EvidenceSummary,
-    Outcome,
-    Tcb,
-    TeeKind,
-    Verification,
-)
+from policies.vocabulary import INIT_DATA, INIT_DATA_REGISTER
+from verifiers.model import Check, ClaimValue, Outcome, TeeKind, Verification
 
 _BLOCKING = frozenset({Outcome.FAILED, Outcome.UNKNOWN})
-_ASSUMED = "assumed by the case"
-_CRLS: Mapping[TeeKind, tuple[str, ...]] = {
-    TeeKind.SEV_SNP: ("collateral.amd_crl",),
-    TeeKind.TDX: ("collateral.pck_crl", "collateral.root_crl"),
-    TeeKind.SGX: ("collateral.pck_crl", "collateral.root_crl"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,27 +46,11 @@ class Result:
         return not self.wrong
 
 
-def stated(kind: TeeKind, now: datetime) -> Verification:
-    """Evidence of `kind` that verified, and says nothing: a case states its claims one by one."""
-    name = kind.value.removeprefix("sev-")
-    passed = (f"{name}.signature", f"{name}{REVOCATION_SUFFIX}", FRESHNESS_CHECK)
-    return verdict.conclude(
-        evidence=EvidenceSummary(kind=kind, version=0, signing_key="unknown", digest=bytes(32)),
-        signature_valid=True,
-        chain_valid=True,
-        simulated=True,
-        tcb=Tcb(),
-        claims={EVIDENCE_TYPE: kind.value},
-        checks=tuple(Check(id, Outcome.PASSED, _ASSUMED, _ASSUMED, "the case") for id in passed),
-        used={},
-        missing=(),
-        ends=(),
-        now=now,
-    )
-
-
 def changed(verification: Verification, evidence: Evidence, sets: Mapping[str, ReferenceSet]) -> Verification:
-    """`verification` with the claims that the case changes. Raises PolicyErrors for no such entry."""
+    """`verification` with the claims that the case changes. Raises PolicyErrors for no such entry.
+
+    What is stated claim by claim is also judged by that: revocation was checked if the claims say so.
+    """
     kind = verification.evidence.kind
     claims: dict[str, ClaimValue] = dict(verification.claims)
     problems = Problems()
@@ -95,11 +65,13 @@ def changed(verification: Verification, evidence: Evidence, sets: Mapping[str, R
         )
     checks = verification.checks
     if "revocation" in evidence.assume:
-        claims |= {name: "checked" for name in _CRLS[kind] if name not in evidence.without}
+        claims |= {name: "checked" for name in REVOCATION_CLAIMS[kind] if name not in evidence.without}
         checks = tuple(_assumed(check) for check in checks)
+    if evidence.source == "claims":
+        return hypothetical.supposed(kind, claims, verification.at)
     if claims == dict(verification.claims) and checks == verification.checks:
         return verification
-    return verdict.hypothetical(verification, claims, checks)
+    return hypothetical.altered(verification, claims, checks)
 
 
 def _entry(
@@ -134,7 +106,7 @@ def _spelled(name: str, value: ClaimValue, kind: TeeKind) -> dict[str, ClaimValu
 def _assumed(check: Check) -> Check:
     if not check.id.endswith(REVOCATION_SUFFIX) or check.outcome is not Outcome.NOT_CHECKED:
         return check
-    return Check(check.id, Outcome.PASSED, check.expected, _ASSUMED, check.source)
+    return Check(check.id, Outcome.PASSED, check.expected, hypothetical.ASSUMED, check.source)
 
 
 # --- appraising ------------------------------------------------------------------------------------

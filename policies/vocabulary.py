@@ -120,6 +120,21 @@ ADMISSIBLE: Mapping[str, Admissible] = MappingProxyType(
 )
 """What a baseline may write under `admits`. Nothing here is admitted by a baseline that does not name it."""
 
+EVIDENCE_VERSION = "evidence.version"
+OPEN_VERSIONS: Mapping[TeeKind, Mapping[int, str]] = MappingProxyType(
+    {TeeKind.SEV_SNP: MappingProxyType({4: "snp.report-version-4"})}
+)
+"""Versions of evidence that the verifier leaves open, and the word by which a baseline admits each."""
+
+REVOCATION_CHECK: Mapping[TeeKind, str] = MappingProxyType(
+    {
+        TeeKind.SEV_SNP: "snp.revocation",
+        TeeKind.TDX: "dcap.revocation",
+        TeeKind.SGX: "dcap.revocation",
+    }
+)
+"""The verifier's own check. A baseline rule of the same name can stand for it while its input is missing."""
+
 
 @functools.lru_cache(maxsize=4096)
 def kinds_of(claim: str) -> frozenset[TeeKind]:

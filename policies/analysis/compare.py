@@ -8,7 +8,7 @@ from datetime import datetime
 
 from policies.analysis.encode import Side, World
 from policies.analysis.formula import Effort, conjunction
-from policies.analysis.hypothetical import judge
+from policies.analysis.judging import judge
 from policies.analysis.search import STEPS, Witness, ask
 from verifiers.claimtypes import ClaimSpec
 from verifiers.model import TeeKind, Verdict

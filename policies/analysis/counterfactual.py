@@ -22,7 +22,7 @@ from policies.analysis.formula import (
     first,
     solve,
 )
-from policies.analysis.hypothetical import judge
+from policies.analysis.judging import judge
 from policies.analysis.search import STEPS
 from policies.analysis.space import NOW, PROFILE
 from policies.appraise import Alternative, Appraisal

@@ -23,24 +23,13 @@ from policies.minimums import REVOCATION_CLAIMS
 from policies.model import AcceptRisk, Any, Condition, Not, Profile, ReferenceSet, Test
 from policies.operators import Truth
 from policies.values import Literal
-from policies.vocabulary import Role
+from policies.vocabulary import EVIDENCE_VERSION, OPEN_VERSIONS, REVOCATION_CHECK, Role
 from verifiers.claimtypes import ClaimSpec
 from verifiers.model import ClaimValue, TeeKind
 
 HERE = Place(Source("a question", (), ""), 1, 1)
 """Where conditions stand that no document contains."""
 _TICK = timedelta(microseconds=1)
-VERIFIER_REVOCATION = {
-    TeeKind.SEV_SNP: "snp.revocation",
-    TeeKind.TDX: "dcap.revocation",
-    TeeKind.SGX: "dcap.revocation",
-}
-"""The verifier's own check. A baseline rule of the same name can stand for it while its input is missing."""
-
-
-OPEN_VERSIONS = {TeeKind.SEV_SNP: {4: "snp.report-version-4"}}
-"""Versions of evidence that the verifier leaves open, and the word by which a baseline admits each."""
-VERSION = "evidence.version"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +81,7 @@ class World:
             values.setdefault(claim, []).extend(kept)
         for claim in REVOCATION_CLAIMS[kind]:
             values.setdefault(claim, [])
-        values.setdefault(VERSION, []).extend(OPEN_VERSIONS.get(kind, ()))
+        values.setdefault(EVIDENCE_VERSION, []).extend(OPEN_VERSIONS.get(kind, ()))
         instants = (at,) if at is not None else _instants(sides, kind, wanted, since)
         self.space: Space = spaces.build(kind, specs, plain, values, instants, tuple(Profile))
         self.full = self.space.full
@@ -123,7 +112,7 @@ class World:
         found = side.sets.get(str(test.literal))
         if found is None:
             return FALSE
-        table = self._tables[found.digest, Role(test.claim)]
+        table = self._tables[cut.key(found, Role(test.claim))]
         listed = disjunction(self._row(row) for row in table.entries)
         gone = disjunction(self._row(row) for row in table.revoked)
         sound = conjunction([self.between(found.valid_from, found.valid_until), self.negation(gone)])
@@ -135,7 +124,7 @@ class World:
     def listed(self, test: Test, side: Side) -> Formula:
         """`role: {in_set: NAME}` is true; FALSE for a set that nobody asked about in this world."""
         found = side.sets.get(str(test.literal))
-        known = found is not None and (found.digest, Role(test.claim)) in self._tables
+        known = found is not None and cut.key(found, Role(test.claim)) in self._tables
         return self._in_set(test, side, Truth.TRUE) if known else FALSE
 
     def _row(self, row: Row) -> Formula:
@@ -161,24 +150,25 @@ class World:
     def ways(self, side: Side) -> Iterator[tuple[AllowProgram, Formula]]:
         """Each allow rule, and when it lets evidence pass."""
         program = side.program(self.kind)
-        allowed = [self.false(deny.when, side) for deny in program.deny]
+        common = [self.false(deny.when, side) for deny in program.deny]
+        common += [self._verifier_revocation(program, side), self._verifier_version(side)]
+        held = [(item.rule.id, self.satisfied(item, side)) for item in program.baseline]
         for rule in program.allow:
-            yield rule, conjunction([*allowed, self._matches(rule, program, side)])
+            borne = (disjunction([is_held, self._risk(rule, name, side)]) for name, is_held in held)
+            yield rule, conjunction([*common, self.own(rule, side), *borne])
 
-    def _matches(self, rule: AllowProgram, program: Program, side: Side) -> Formula:
+    def own(self, rule: AllowProgram, side: Side) -> Formula:
+        """What the rule itself asks for, with the risks that it cannot do without."""
         return conjunction(
             [
                 self.true(rule.when, side),
                 self.profile(rule.profiles),
                 *(self.true(condition, side) for _, condition in rule.require),
                 *(self._risk(rule, finding, side) for finding in rule.open),
-                *(self._bearable(item, rule, side) for item in program.baseline),
-                self._verifier_revocation(program, side),
-                self._verifier_version(side),
             ]
         )
 
-    def _bearable(self, item: RuleProgram, rule: AllowProgram, side: Side) -> Formula:
+    def bearable(self, item: RuleProgram, rule: AllowProgram, side: Side) -> Formula:
         """A baseline rule keeps nothing from passing: it holds, is not about this machine, or is waived."""
         return disjunction([self.satisfied(item, side), self._risk(rule, item.rule.id, side)])
 
@@ -203,7 +193,7 @@ class World:
     def _verifier_revocation(self, program: Program, side: Side) -> Formula:
         """The verifier checked, or a baseline rule of its name says instead that nothing was at hand; whether
         that can be borne is the rule's question."""
-        name = VERIFIER_REVOCATION[self.kind]
+        name = REVOCATION_CHECK[self.kind]
         instead = [self._unknown(item, side) for item in program.baseline if item.rule.id == name]
         if self.kind is not TeeKind.SEV_SNP:
             instead = []  # Intel's check is unknown, not unasked, without CRLs: nothing stands for that
@@ -217,7 +207,7 @@ class World:
             for version, word in OPEN_VERSIONS.get(self.kind, {}).items()
             if not asked or any(word not in baseline.admits for baseline in asked)
         }
-        return self.space.leaf(VERSION, None, lambda cell: cell not in closed)
+        return self.space.leaf(EVIDENCE_VERSION, None, lambda cell: cell not in closed)
 
     def _unknown(self, item: RuleProgram, side: Side) -> Formula:
         when, require = item.rule.when, item.rule.require

@@ -9,7 +9,7 @@ from datetime import datetime
 from policies import conditions
 from policies.analysis.encode import HERE, Side, World
 from policies.analysis.formula import Effort, Formula, conjunction, disjunction
-from policies.analysis.hypothetical import judge
+from policies.analysis.judging import judge
 from policies.analysis.search import STEPS, Witness, ask
 from policies.model import Condition, Floor, Test
 from policies.vocabulary import DEBUG_CLAIMS, Role

@@ -27,7 +27,7 @@ class Row:
     """One entry, or one revocation when `since` says from when on it counts. values: by claim, sorted."""
 
     origin: tuple[str, Role]
-    """Digest of the set, and the role under which the row is looked up."""
+    """Which set (`key`), and the role under which the row is looked up."""
     values: tuple[Value, ...]
     entry: str
     since: datetime | None
@@ -50,26 +50,31 @@ def tables(
 ) -> Mapping[tuple[str, Role], Table]:
     """told: what all other conditions say of one value of a claim, in a form that compares and hashes.
 
-    Keys are (digest of the set, role).
+    Keys are as `key` makes them.
     """
-    pairs = {(found.digest, role): (found, role) for found, role in wanted}
+    pairs = {key(found, role): (found, role) for found, role in wanted}
     left: defaultdict[tuple[str, Role], list[Row]] = defaultdict(list)
     for row in _representatives(
         [row for found, role in pairs.values() for row in _rows(found, role, kind)], told
     ):
         left[row.origin].append(row)
     return {
-        key: Table(
-            entries=tuple(row for row in left[key] if row.since is None),
-            revoked=tuple(row for row in left[key] if row.since is not None),
+        origin: Table(
+            entries=tuple(row for row in left[origin] if row.since is None),
+            revoked=tuple(row for row in left[origin] if row.since is not None),
             shapes=tuple(shape.names for shape in found.index.entries.get((role, kind), ())),
         )
-        for key, (found, role) in pairs.items()
+        for origin, (found, role) in pairs.items()
     }
 
 
+def key(found: ReferenceSet, role: Role) -> tuple[str, Role]:
+    """A set under a role. All sets of one file have that file's digest: the name tells them apart."""
+    return f"{found.name} {found.digest}", role
+
+
 def _rows(found: ReferenceSet, role: Role, kind: TeeKind) -> Iterator[Row]:
-    origin, index = (found.digest, role), found.index
+    origin, index = key(found, role), found.index
     for shape in index.entries.get((role, kind), ()):
         for values, entry in shape.rows.items():
             yield Row(origin, tuple(zip(shape.names, values, strict=True)), entry, None)

@@ -53,13 +53,15 @@ class Variable:
 
 
 class Space:
-    """Variables of one kind of evidence, and leaves over them. Built once, then only read."""
+    """Variables of one kind of evidence, and leaves over them. Nothing is added once it is built."""
 
     def __init__(self, kind: TeeKind, specs: Mapping[str, ClaimSpec]) -> None:
         self.kind = kind
         self.variables: list[Variable] = []
         self._specs = specs
         self._numbers: dict[tuple[str, Part], int] = {}
+        self._facts: dict[str, dict[object, Facts]] = {}
+        self._said: dict[tuple[str, str, Literal, Truth], Formula] = {}
 
     # --- variables ---
 
@@ -98,6 +100,12 @@ class Space:
 
     def test(self, test: Test, wanted: Truth) -> Formula:
         """`test` (not in_set) is `wanted`, TRUE or FALSE."""
+        asked = (test.claim, test.operator, test.literal, wanted)
+        if asked not in self._said:
+            self._said[asked] = self._test(test, wanted)
+        return self._said[asked]
+
+    def _test(self, test: Test, wanted: Truth) -> Formula:
         claim = register(test.claim, self.kind)
         spec = self._specs[test.claim]
         if spec.type in (ClaimType.TCB, ClaimType.LIST):
@@ -113,7 +121,10 @@ class Space:
         return self.leaf(claim, None, lambda cell: cell == value)
 
     def _says(self, test: Test, claim: str, cell: object) -> Truth:
-        return says(test, claim, cell, self.kind)
+        known = self._facts.setdefault(claim, {})
+        if cell not in known:
+            known[cell] = _facts(claim, cell, self.kind)
+        return truth(test, known[cell])
 
     # --- back to values ---
 
@@ -166,8 +177,12 @@ class Space:
 
 def says(test: Test, claim: str, cell: object, kind: TeeKind) -> Truth:
     """What the evaluator says of one value of a claim. No set takes part, so the instant does not matter."""
+    return truth(test, _facts(claim, cell, kind))
+
+
+def _facts(claim: str, cell: object, kind: TeeKind) -> Facts:
     claims = {} if cell is MISSING else {claim: cast(ClaimValue, cell)}
-    return truth(test, Facts(kind=kind, claims=claims, sets={}, now=_EPOCH))
+    return Facts(kind=kind, claims=claims, sets={}, now=_EPOCH)
 
 
 def register(claim: str, kind: TeeKind) -> str:

@@ -14,7 +14,7 @@ from policies.analysis.compare import compare
 from policies.analysis.counterfactual import flips
 from policies.analysis.encode import Side, World
 from policies.analysis.formula import And, Effort, Formula, Leaf, Or, first, holds, negation, solve
-from policies.analysis.hypothetical import judge
+from policies.analysis.judging import judge
 from policies.errors import PolicyErrors
 from policies.model import Profile
 from tests.unit.policies.analysis.worlds import SPECS, small
@@ -281,7 +281,7 @@ def test_rows_that_are_left_out_make_no_difference(
     whole = {
         key: [row.values for row in cut._rows(each, key[1], SNP)]
         for each, role in wanted
-        for key in [(each.digest, role)]
+        for key in [cut.key(each, role)]
     }
     left = {key: [row.values for row in table.entries] for key, table in tables.items()}
     assert patterns(whole) == patterns(left)

@@ -139,3 +139,55 @@ def test_what_may_unlock_a_secret_is_made_in_one_place(call: str, home: str) -> 
         )
     }
     assert makers == {home}
+
+
+# --- what is made up -------------------------------------------------------------------------------
+
+MADE_UP = "policies.hypothetical"
+TOOLS = "gateway.cli.policy."
+"""The only part of the gateway that may have to do with evidence which nobody has sent."""
+COMMANDS = {"gateway.__main__", "gateway.cli.policy"}
+"""What hangs the tools into the command line."""
+
+
+def name_of(path: Path) -> str:
+    return relative(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def reachable() -> dict[str, set[str]]:
+    """Each of our modules, and every module of ours that importing it brings in."""
+    trees = {name_of(path): ast.parse(path.read_text()) for package in ALLOWED for path in sources(package)}
+    direct = {name: imported(tree) & trees.keys() - {name} for name, tree in trees.items()}
+    out = {}
+    for name in trees:
+        seen, left = set[str](), [name]
+        while left:
+            for other in direct[left.pop()] - seen:
+                seen.add(other)
+                left.append(other)
+        out[name] = seen
+    return out
+
+
+def test_only_the_policy_tools_reach_what_is_made_up() -> None:
+    found = {name for name, others in reachable().items() if MADE_UP in others}
+    assert f"{TOOLS}evidence" in found and f"{TOOLS}questions" in found
+    served = {name for name in found if name.startswith("gateway") and not name.startswith(TOOLS)}
+    assert served <= COMMANDS
+
+
+def test_made_up_verifications_come_from_one_place() -> None:
+    users = {
+        relative(path)
+        for package in ALLOWED
+        for path in sources(package)
+        if "verifiers.verdict.hypothetical" in imported(tree := ast.parse(path.read_text()))
+        or any(
+            isinstance(node, ast.Attribute)
+            and node.attr == "hypothetical"
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "verdict"
+            for node in ast.walk(tree)
+        )
+    }
+    assert users == {"policies/hypothetical.py"}

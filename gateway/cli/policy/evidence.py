@@ -12,7 +12,7 @@ from gateway.cli import files
 from gateway.simulator import inteldocs, keys, quotewrite, snpreport, spelling
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.intel import SgxMachine, TdxMachine
-from policies import trials
+from policies import hypothetical, trials
 from policies.cases_document import Case, Evidence
 from policies.errors import Place, PolicyError, PolicyErrors
 from policies.model import ReferenceSet
@@ -48,7 +48,7 @@ class Preparer:
 
     def _verified(self, evidence: Evidence, now: datetime) -> Verification:
         if evidence.source == "claims":
-            return trials.stated(TeeKind(evidence.what), now)
+            return hypothetical.supposed(TeeKind(evidence.what), {}, now)
         if evidence.source == "simulate":
             return simulated(evidence, now)
         opened = files.open_evidence(str(self.folder / evidence.what), None)

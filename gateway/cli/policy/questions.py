@@ -18,7 +18,7 @@ from policies import conditions
 from policies.analysis import prove as properties
 from policies.analysis.compare import Change, Difference, compare
 from policies.analysis.encode import Side
-from policies.analysis.hypothetical import judge
+from policies.analysis.judging import judge
 from policies.analysis.prove import Proof, Property
 from policies.analysis.search import Witness
 from policies.model import ReleasePolicy

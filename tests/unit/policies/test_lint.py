@@ -9,6 +9,8 @@ import pytest
 
 from policies import compiler
 from policies.lint import CODES, Finding, lint
+from policies.lint_rules import findings
+from policies.vocabulary import Vocabulary
 from tests.unit.policies.support import (
     GUESTS,
     NOW,
@@ -217,13 +219,48 @@ def test_every_code_is_tried_here() -> None:
     assert [code for code in CODES if f'"{code}"' not in text] == []
 
 
-def test_what_cannot_be_decided_is_said() -> None:
+def test_many_combinations_are_decided() -> None:
     flags = [name for name, spec in BY_NAME.items() if name.startswith("snp.p") and spec.type == "flag"]
     text = CLEAN
     for flag in flags[:12]:
         either = f"      - any: [{{{flag}: {{equals: true}}}}, {{{flag}: {{equals: false}}}}]\n"
         text = changed(text, "      - snp.vmpl: {equals: 0}\n", f"{either}      - snp.vmpl: {{equals: 0}}\n")
-    assert codes(text) == ["too-large"]
+    assert codes(text) == []
+
+
+def test_what_cannot_be_decided_is_said_and_is_no_finding() -> None:
+    given = references(LONGER, PODS)
+    bad = with_requirement("snp.vmpl: {at_least: 1}")
+    text = changed(
+        bad, DENY, DENY + "  - id: both\n    when: [{snp.vmpl: {equals: 1}}, {snp.vmpl: {equals: 2}}]\n"
+    )
+    policy = compiler.compile(shipped(), given, release(text))
+    assert policy.release is not None
+    named, specs = {s.name: s for s in given}, Vocabulary.of(BY_NAME).specs
+    assert {row[0] for row in findings(policy, policy.release, named, specs)} == {
+        "rule-never-matches",
+        "deny-never-fires",
+    }
+    assert [row[0] for row in findings(policy, policy.release, named, specs, steps=0)] == ["too-large"]
+
+
+# --- what only a search over everything sees -----------------------------------------------------------
+
+
+def test_two_sets_that_no_evidence_is_in_at_once() -> None:
+    other = changed(LONGER, "name: db-guests", "name: others")
+    lists = other.index("    snp.measurement: ") + len("    snp.measurement: sha384:")
+    other = other[:lists] + "ab" * 48 + other[lists + 96 :]
+    text = changed(with_requirement("guest: {in_set: others}"), "db-pods: 2}", "db-pods: 2, others: 4}")
+    (finding,) = found(text, LONGER, PODS, other)
+    assert finding.code == "rule-never-matches" and "contradict each other" in finding.message
+
+
+def test_a_deny_list_that_names_every_chip_of_the_rule() -> None:
+    chip = f'{{snp.chip_id: {{equals: "{"08" * 64}"}}}}'
+    text = changed(with_requirement(chip[1:-1]), DENY, f"{DENY}  - id: chip\n    when: {chip}\n")
+    (finding,) = found(text)
+    assert finding.code == "rule-never-matches" and "deny rule chip" in finding.message
 
 
 def test_what_the_terminal_says() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from policies import cases_document, compiler, coverage, mutants, trials
+from policies import cases_document, compiler, coverage, hypothetical, mutants, trials
 from policies.cases_document import Cases
 from policies.compiler import Policy
 from policies.model import ReleasePolicy
@@ -136,8 +137,27 @@ def test_a_case_that_does_not_hold(evidence: str, expect: str, more: str, said: 
 
 
 def test_what_is_changed_is_marked_as_made_up() -> None:
-    good, other = prepared(case("{like: good, but: {snp.vmpl: 1}}", "{verdict: refused}"))
-    assert not good.verification.simulated and other.verification.simulated
+    real = replace(verification(TeeKind.SEV_SNP), simulated=False)
+    good, other = (
+        trials.changed(real, replace(item.evidence, source="file"), SETS)
+        for item in read(case("{like: good, but: {snp.vmpl: 1}}", "{verdict: refused}")).cases
+    )
+    assert good is real and other.simulated
+    assert all(trial.verification.simulated for trial in prepared(ONE))
+
+
+@pytest.mark.parametrize("kind", list(TeeKind))
+def test_what_is_stated_is_simulated_whatever_it_says(kind: TeeKind) -> None:
+    assert hypothetical.supposed(kind, {"evidence.simulated": False}, NOW).simulated
+
+
+def test_stated_evidence_was_checked_for_revocation_if_its_claims_say_so() -> None:
+    text = case("{like: good, without: [collateral.amd_crl]}", "{verdict: undecided}")
+    assert wrong(text) == []
+    again = case(
+        "{like: good, without: [collateral.amd_crl.age], assume: [revocation]}", "{verdict: accepted}"
+    )
+    assert prepared(again)[1].verification.verdict is Verdict.ACCEPTED
 
 
 def test_entries_give_their_claims() -> None:
@@ -150,7 +170,7 @@ def test_entries_give_their_claims() -> None:
 
 
 def test_stated_evidence_says_nothing_more() -> None:
-    found = trials.stated(TeeKind.TDX, NOW)
+    found = hypothetical.supposed(TeeKind.TDX, {}, NOW)
     assert dict(found.claims) == {"evidence.type": "tdx"} and found.simulated and found.authentic
 
 

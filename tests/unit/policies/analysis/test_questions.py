@@ -9,7 +9,7 @@ import pytest
 from policies.analysis.compare import compare, implied
 from policies.analysis.counterfactual import flips, waivers
 from policies.analysis.encode import Side
-from policies.analysis.hypothetical import judge
+from policies.analysis.judging import judge
 from policies.analysis.prove import (
     STANDARD,
     Proof,
@@ -103,6 +103,26 @@ def test_an_entry_more_and_an_entry_less_are_told_apart() -> None:
     found = compare(BASE, side(RELEASE, grown, PODS), SPECS, since=NOW)
     assert [change.witness.claims["snp.measurement"] for change in found.allowed] == [OTHER48]
     assert found.refused == ()
+
+
+def test_sets_of_one_file_are_told_apart() -> None:
+    """They have the file's digest in common; a chip that the one lists is not listed by the other."""
+    chips = {"ours": "09", "gone": "07"}
+    sets = "---\n".join(
+        f"sealgate: reference-values/1\nname: {name}\nversion: 1\nowner: a@acme.example\n"
+        "valid: {from: 2026-06-01T00:00:00Z, until: 2027-06-01T00:00:00Z}\n"
+        f'entries:\n  - id: chip\n    snp.chip_id: "{byte * 64}"\n'
+        for name, byte in chips.items()
+    )
+    vmpl = "      - snp.vmpl: {equals: 0}\n"
+    text = changed(RELEASE, "db-pods: 2}", "db-pods: 2, ours: 1, gone: 1}")
+    text = changed(text, vmpl, f"{vmpl}      - platform: {{in_set: ours}}\n")
+    barred = changed(text, "deny:\n", "deny:\n  - id: gone\n    when: {platform: {in_set: gone}}\n")
+    found = side(barred, GUESTS, PODS, sets)
+    assert found.sets["ours"].digest == found.sets["gone"].digest
+    open_to = proof(never(release(text).allow[0].when, "nothing to this kind"), found).counterexample
+    assert open_to is not None
+    assert open_to.claims["snp.chip_id"] == b"\x09" * 64
 
 
 def test_a_search_that_is_given_up_is_unknown_and_proves_nothing() -> None:
