@@ -409,7 +409,7 @@ def test_production_refuses_simulated_evidence_and_a_store_keeps_its_mode(tmp_pa
                 or "collateral." in caught.value.reason
             )
         assert server.admin.get("/v1/admin/collateral")["collateral"] == []
-        server.admin.ask("POST", "/v1/admin/policies", documents(), "application/yaml")
+        server.activate(documents())
         server.admin.ask("PUT", f"/v1/admin/secrets/{PATH}", SECRET, "application/octet-stream")
         assert refusal(server.guest(SNP).get, [PATH]).reason == "evidence.simulated"
         assert refusal(server.guest(TDX).get, [PATH]).reason == "evidence.simulated"
