@@ -56,6 +56,7 @@ def measure(short: bool) -> list[Line]:
         Line(what="bare P-256 verify", measured=us(tdx["bare P-256 verify"])),
         Line(what="dcap_qvl.verify, same quotes", measured=us(oracle)),
         against("TDX verify, warm", tdx["TDX verify, warm"], oracle, "dcap_qvl", 0.45),
+        against("TDX verify, same enclave", tdx["TDX verify, same enclave"], oracle, "dcap_qvl", None),
         against("TDX verify, cold", tdx["TDX verify, cold"], oracle, "dcap_qvl", None),
     ]
     replayed = verification.event_log(min(rounds, 300))
