@@ -53,8 +53,9 @@ bench: $(READY) ## measure; prints a table, writes bench.json (BENCH_SHORT=1 for
 fuzz: $(READY) ## every fuzz target, FUZZ_SECONDS in all (default 600)
 	$(PY) -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
-soak: $(READY) ## long runs: every bit flip, an hour of fuzzing
+soak: $(READY) ## long runs: every bit flip, every vendor fault, an hour of fuzzing
 	$(MAKE) test-full
+	$(VENV)/bin/sealgate admin drill
 	$(MAKE) fuzz FUZZ_SECONDS=3600
 
 system: ## what Debian must provide (root)
