@@ -87,13 +87,13 @@ def prepare(
     store = open_store(path, create=_kind(config), expect=None, clock=clock, random=random)
     try:
         _prepare_keys(config, store, random)
+        _vet_what_is_held(config, store, clock.now())
         credential = None
         if not store.administrators.list():
             activate_shipped(_office(store, clock), by="setup")
             credential = admins.create(
                 "", store=store.administrators, clock=clock, random=random, by="setup", deliver=deliver
             )
-        _vet_what_is_held(config, store, clock.now())
         return Prepared(store, created, credential)
     except BaseException:
         store.close()

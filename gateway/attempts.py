@@ -18,10 +18,10 @@ from gateway.evidence import Inputs, Submission
 from gateway.ledger.entry import MAX_BODY
 from gateway.ports import Journal, Keys, LedgerReceipt, LedgerUnavailable, NewEntry, Random
 from gateway.refusal import Denied, PathRefusal, Why, because, of_error
-from policies.appraise import Appraisal
+from policies.appraise import FRESHNESS_CHECK, Appraisal
 from policies.model import Baseline
 from verifiers.errors import AttestationError
-from verifiers.model import Verdict
+from verifiers.model import Outcome, Verdict
 
 log = logging.getLogger("sealgate.attempts")
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -126,7 +126,7 @@ class Recorder:
             # They name every path that was asked for.
             attempt.facts.pop("paths", None)
             attempt.facts["refusals"] = [refusal.public() for refusal in refusals]
-        if appraisal is None or not appraisal.verification.authentic:
+        if appraisal is None or not _vouched(appraisal):
             _forget_evidence(attempt)
         if attempt.accepted:
             self.journal.commit((self._entry(attempt, "failed", appraisal),))
@@ -184,6 +184,13 @@ class Recorder:
                 "simulated": appraisal.verification.simulated,
             }
         return NewEntry(attempt.tenant, f"{attempt.kind}.{what}", _fitting(body))
+
+
+def _vouched(appraisal: Appraisal) -> bool:
+    """Whether the evidence is a machine's, made for our challenge: genuine evidence of others is public."""
+    verification = appraisal.verification
+    fresh = any(c.id == FRESHNESS_CHECK and c.outcome is Outcome.PASSED for c in verification.checks)
+    return verification.authentic and fresh
 
 
 def _forget_evidence(attempt: Attempt) -> None:

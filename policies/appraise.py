@@ -25,13 +25,15 @@ from policies.compiler import DenyProgram, Policy, Program, RuleProgram
 from policies.logic import Facts, judge, truth
 from policies.model import Condition, Profile, ReferenceSet, ReleasePolicy, Requirement
 from policies.operators import Truth
-from policies.vocabulary import ADMISSIBLE
-from verifiers.model import Check, Outcome, Tcb, Verdict, Verification, first_reason, verdict_of
+from policies.vocabulary import ADMISSIBLE, REVOCATION_CHECK
+from verifiers.model import Check, Outcome, Tcb, TeeKind, Verdict, Verification, first_reason, verdict_of
 
 FRESHNESS_CHECK = "binding.report-data"
 REVOCATION_SUFFIX = ".revocation"
 
 _OPEN = frozenset({Outcome.UNKNOWN, Outcome.NOT_CHECKED})
+_AMD_REVOCATION = REVOCATION_CHECK[TeeKind.SEV_SNP]
+"""The one open question of a verifier that an accepted risk may cover; Intel's CRLs are asked for always."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,7 @@ def _joined(
         _required(check, required)
         for check in checks
         if not (check.outcome is Outcome.NOT_CHECKED and check.id in asked)
-        and not (check.outcome is Outcome.UNKNOWN and check.id in stands)
+        and not (check.outcome is Outcome.UNKNOWN and check.id in stands and check.id == _AMD_REVOCATION)
     ]
     if Requirement.FRESHNESS in required and not _has(checks, FRESHNESS_CHECK):
         verifier.append(_lacking(FRESHNESS_CHECK, "report data equal to ours"))

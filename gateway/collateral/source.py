@@ -118,7 +118,8 @@ def _sort(generation: int, held: Sequence[HeldObject]) -> _Snapshot:
 
 def _supplied(found: Sequence[HeldObject], ages: Ages, now: datetime) -> Supplied:
     """Sorted by form; what is older than we allow is named and left out. A CRL brings along the one before
-    it: who was on that one stays revoked."""
+    it, while it is itself current: who was on that one stays revoked, and it never stands in for its
+    successor."""
     pieces: dict[str, dict[bytes, str]] = {form: {} for form in dict.fromkeys(slots.FORMS.values())}
     withheld: list[str] = []
     for each in found:
@@ -128,7 +129,8 @@ def _supplied(found: Sequence[HeldObject], ages: Ages, now: datetime) -> Supplie
             continue
         form = pieces[slots.FORMS[each.about.slot.kind]]
         form[each.raw] = each.about.sha256
-        if each.previous is not None and each.about.previous is not None:
+        current = each.about.issued <= now < each.about.ends
+        if current and each.previous is not None and each.about.previous is not None:
             form.setdefault(each.previous, each.about.previous)
     return Supplied(
         certificates=tuple(pieces[slots.CERTIFICATE]),

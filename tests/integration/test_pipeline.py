@@ -409,6 +409,17 @@ def test_evidence_that_nothing_vouches_for_is_not_kept(site: Site) -> None:
     assert sent["bytes"] > 1184 and len(sent["sha256"]) == 64
 
 
+def test_evidence_of_another_challenge_is_not_kept(site: Site) -> None:
+    """Genuine quotes lie about in public: sent with our challenge they are noise, not worth keeping."""
+    body = json.loads(attest_body(site))
+    body["evidence"] = dict(envelope_of(SNP, bytes(64)))
+    refused = denied(pipeline.attest, site.gateway, "default", json.dumps(body).encode())
+    assert refused == "session.key-not-bound"
+    row = site.gateway.appraisals.recent("default", 1)[0]
+    assert (row.submission, row.collateral) == (None, None)
+    assert json.loads(row.record)["authentic"] is True
+
+
 def test_a_revocation_between_attestation_and_release_counts(site: Site) -> None:
     """The same token, released once, is refused after the intermediate was revoked."""
     token = token_of(site)

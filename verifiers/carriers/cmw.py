@@ -30,6 +30,8 @@ FIRST_BYTES = frozenset({0x82, 0x83, 0xDA, *range(0xA0, 0xB9)})
 """First byte of a CBOR record, tag and collection of at most 255 entries; all lengths definite."""
 
 _TYPE_MEMBER = "__cmwc_t"
+_MAX_TYPE = 256
+"""Characters: a URI or an object identifier, which nothing here depends on."""
 _EVIDENCE = 4
 _MAX_IND = 31
 _TSM = "application/vnd.veraison.tsm-report"
@@ -74,6 +76,11 @@ def _collect(obj: object, where: str, depth: int, out: list[_Record], *, json: b
         if depth == MAX_DEPTH:
             raise EvidenceFormatError(
                 Reason.TOO_DEEP, where, expected=f"at most {MAX_DEPTH} collections deep", found="more"
+            )
+        named = obj.get(_TYPE_MEMBER, "")
+        if not isinstance(named, str) or len(named) > _MAX_TYPE:
+            raise bad(
+                f"{where}.{_TYPE_MEMBER}", f"a text of at most {_MAX_TYPE} characters", type_name(named)
             )
         entries = [(label, item) for label, item in obj.items() if label != _TYPE_MEMBER]
         if not 1 <= len(entries) <= MAX_ENTRIES:

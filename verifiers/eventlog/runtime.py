@@ -36,9 +36,11 @@ def aael(log: EventLog) -> frozenset[str] | None:
 
 
 def dstack_events(log: EventLog) -> frozenset[str] | None:
-    """Name and payload, as name=hex, of every entry of RTMR3, when each is a bound runtime event and there is
-    one."""
-    return _all(_of(log, _RTMR3), _dstack)
+    """Name and payload, as name=hex, of every entry of RTMR3, when each is a bound runtime event, there is
+    one, and no name says two things: an application can add events, but not a second answer to a question."""
+    found = _all(_of(log, _RTMR3), _dstack)
+    names = [token.partition("=")[0] for token in found or ()]
+    return found if len(names) == len(set(names)) else None
 
 
 def secure_boot(log: EventLog) -> bool | None:

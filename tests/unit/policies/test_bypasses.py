@@ -14,6 +14,7 @@ from tests.unit.policies.support import (
     GUESTS,
     HOST_DATA,
     NOW,
+    PASSED,
     PODS,
     RELEASE,
     changed,
@@ -25,7 +26,7 @@ from tests.unit.policies.support import (
     verification,
     with_outcome,
 )
-from verifiers.model import Outcome, TeeKind, Verdict, Verification
+from verifiers.model import Check, Outcome, TeeKind, Verdict, Verification
 
 AMD = (BUNDLES / "amd-sev-snp.yaml").read_text()
 TDX = (BUNDLES / "intel-tdx.yaml").read_text()
@@ -394,3 +395,22 @@ def test_a_withdrawn_or_forged_list_is_covered_by_no_waiver() -> None:
     ):
         found = judge(evidence, policy_text=policy)
         assert (found.verdict, found.reason) == (Verdict.REFUSED, "snp.revoked")
+
+
+def test_no_rule_can_be_called_like_intels_open_question_and_waived() -> None:
+    own = TDX.replace("name: intel-tdx", "name: own-tdx").replace("id: tdx.revocation", "id: dcap.revocation")
+    assert own.count("waivable: never") > 1
+    at = own.index("id: dcap.revocation")
+    own = own[:at] + own[at:].replace("waivable: never", "waivable: {up_to: 30d}", 1)
+    policy = RELEASE.replace("finding: tdx.tcb-status", "finding: dcap.revocation")
+    policy = policy.replace("intel-tdx: 1", "own-tdx: 1").replace("from: 2026-10-02", "from: 2026-11-02")
+    policy = policy[: policy.index("    only_when:")] + policy[policy.index("    reason:") :]
+    checks = tuple(
+        Check("dcap.revocation", Outcome.UNKNOWN, c.expected, "no CRL", c.source, "collateral.crl-expired")
+        if c.id == "snp.revocation"
+        else c
+        for c in PASSED
+    )
+    without = ["collateral.pck_crl", "collateral.root_crl"]
+    found = under((AMD, own), policy, verification(TeeKind.TDX, without=without, checks=checks))
+    assert found.verdict is Verdict.UNDECIDED

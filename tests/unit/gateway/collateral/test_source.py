@@ -160,3 +160,12 @@ def test_what_is_too_old_goes_to_nobody(store: Store, beyond: timedelta, given: 
     assert len(found.withheld) == 1 - given
     assert all("maximum age 5 days" in line for line in found.withheld)
     assert found.certificates == (SNP.leaf,), "certificates have their own end"
+
+
+def test_the_list_before_never_stands_in_for_one_that_has_ended(store: Store) -> None:
+    """A vendor that shortens its windows leaves an older list with more time than the newer one."""
+    held = source(store.collateral)
+    newer = amd_crl(SNP, this_update=AT + DAY, next_update=AT + 2 * DAY, number=7)
+    put(store, newer)
+    assert len(held.get(needs(SNP), AT + DAY).crls) == 2
+    assert held.get(needs(SNP), AT + 2 * DAY).crls == (newer.raw,)

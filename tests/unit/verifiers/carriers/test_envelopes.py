@@ -167,6 +167,8 @@ def nested(depth: int) -> Any:
         pytest.param({"a": [TSM_JSON, VALUE], "b": [TSM_JSON, VALUE]}, Reason.COMPOSITE, id="two"),
         pytest.param({f"a{n}": [TSM_JSON, "AA", 2] for n in range(33)}, Reason.BAD_VALUE, id="33-entries"),
         pytest.param({"__cmwc_t": "tag:x"}, Reason.BAD_VALUE, id="no-entry"),
+        pytest.param({"__cmwc_t": "x" * 257, "a": ["a/b", "AA"]}, Reason.BAD_VALUE, id="long-type"),
+        pytest.param({"__cmwc_t": ["x"], "a": ["a/b", "AA"]}, Reason.BAD_VALUE, id="other-type"),
         pytest.param(cbor2.dumps([TSM_JSON, "text"]), Reason.BAD_VALUE, id="cbor-text-value"),
         pytest.param(cbor2.dumps([-1, b""]), Reason.BAD_VALUE, id="negative-format"),
         pytest.param(cbor2.dumps([65536, b""]), Reason.BAD_VALUE, id="format-too-large"),

@@ -136,6 +136,13 @@ def test_dstack_events_when_they_are_all_there_is() -> None:
     assert runtime.dstack_events(log_of()) is None
 
 
+def test_a_dstack_event_that_is_said_twice_is_no_answer() -> None:
+    """An application can extend RTMR3 with another "compose-hash"; it cannot take the first one back."""
+    once, again = dstack_event("compose-hash", b"bad"), dstack_event("compose-hash", b"good")
+    assert runtime.dstack_events(log_of(once)) is not None
+    assert runtime.dstack_events(log_of(once, again)) is None
+
+
 @pytest.mark.parametrize("name", ["app-id:x", "", "app id", "é"])
 def test_names_that_could_be_read_two_ways_are_no_claim(name: str) -> None:
     assert runtime.dstack_events(log_of(dstack_event(name))) is None
