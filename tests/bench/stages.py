@@ -19,6 +19,8 @@ from typing import Any
 from unittest import mock
 
 from gateway import administration, app, appraiser, keys, pipeline, releasing, secrets
+from gateway.adapters import SystemClock
+from gateway.collateral import importing
 from gateway.config import Config
 from gateway.demo import documents
 from gateway.http.app import Application
@@ -76,7 +78,8 @@ def _site() -> Iterator[Site]:
         prepared = app.prepare(config)
         site, store = app.compose(config)
         machine = SnpMachine(product="Genoa", at=datetime.now(UTC).replace(microsecond=0))
-        administration.import_collateral(site.office, machine.crl(), "bench", by="bench")
+        now = SystemClock().now()
+        importing.import_file(site.desk.importer, machine.good_crl, "bench", by="bench", now=now)
         for raw in (documents.references(), documents.policy()):
             administration.apply(site.office, "default", raw, "bench.yaml", by="bench", baselines=True)
         secrets.put(site.vault, "default", documents.RELEASED_PATH, os.urandom(32), by="bench")
