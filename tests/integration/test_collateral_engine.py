@@ -12,6 +12,7 @@ import pytest
 
 from gateway.collateral import refresher
 from gateway.collateral.engine import PUT_OFF
+from gateway.collateral.status import overview
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.intel import TdxMachine
 from tests.integration.collateral_world import (
@@ -255,6 +256,29 @@ def test_what_a_vendor_does_not_have_is_not_asked_for_again_and_again(there: Wor
     there.clock.move(hours=3)
     there.fetch_all()
     assert there.held("amd.vcek")
+
+
+def test_a_copy_with_another_product_does_not_stand_in_the_way_of_the_right_one(there: World) -> None:
+    wrong = Need(CHIP.kind, tuple((k, "Milan" if k == "product" else v) for k, v in CHIP.key))
+    there.lab.set("amd.vcek", "error", status=404, product="Milan")
+    there.want(wrong, client="198.51.100.9")
+    there.fetch_all()
+    assert there.want(wrong) is None and there.held("amd.vcek") == []
+    assert there.want(CHIP) == 10
+    there.fetch_all()
+    assert [h.slot.variant for h in there.held("amd.vcek")] == ["Genoa"]
+
+
+def test_a_refresh_of_a_chip_that_failed_shows_beside_what_is_held(there: World) -> None:
+    there.want(CHIP)
+    there.fetch_all()
+    (held,) = there.held("amd.vcek")
+    there.clock.at = held.ends - DAY
+    there.lab.set("amd.vcek", "error", status=404)
+    there.fetch_all()
+    found = overview(there.view(), there.clock.now())
+    (row,) = [row for row in found["collateral"] if row["kind"] == "amd.vcek"]
+    assert (row["failures"], row["last_error"]) == (1, "not-found")
 
 
 # --- what vendors get wrong ----------------------------------------------------------------------------
