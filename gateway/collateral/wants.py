@@ -22,7 +22,7 @@ MAX_WAITING = 2048
 """Wants that may wait at once: at KDS's pace more than five hours of them."""
 BURST = 32
 """Machines that a client may bring at once, before the hourly rate counts."""
-_NAMED_BY_EVIDENCE = frozenset({"amd.vcek", "intel.tcb-info", "intel.pck"})
+NAMED_BY_EVIDENCE = frozenset({"amd.vcek", "intel.tcb-info", "intel.pck"})
 _SOON, _LATEST = 5, 3600
 _AMD_SECONDS = 10
 
@@ -56,7 +56,7 @@ class Wants:
         if not any(vendor.requests(need, self.channel) for vendor in self.vendors):
             return None
         name = task_name(need, self.channel)
-        stranger = need.kind in _NAMED_BY_EVIDENCE
+        stranger = need.kind in NAMED_BY_EVIDENCE
         task = Task(name=name, need=need, wanted=now, client=client)
         found = self.chores.want(
             task,
