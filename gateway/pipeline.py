@@ -169,8 +169,9 @@ def verify(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict
 
 
 def _new(gateway: Gateway, tenant: str, kind: str, client: str) -> Attempt:
-    """client: the address that asks, for the budget of machines never seen before."""
-    errand = Errand(client=f"{tenant} {client}")
+    """client: the network that asks, for the budget of machines never seen before; whatever tenant it names,
+    since anybody may name many."""
+    errand = Errand(client=client)
     return Attempt(id=new_id(gateway.random), tenant=tenant, kind=kind, at=gateway.clock.now(), errand=errand)
 
 

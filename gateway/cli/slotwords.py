@@ -17,7 +17,7 @@ def what_for(slot: Mapping[str, Any]) -> str:
     if kind in ("amd.vcek", "amd.vlek"):
         tcb = ".".join(pairs[name] for name in _TCB if name in pairs)
         chip = pairs.get("chip_id", "")
-        words = [f"{chip[:16]}…" if chip else "", tcb, slot.get("variant", "")]
+        words = [f"{chip[:16]}…" if chip else "", tcb, slot.get("variant", "") or pairs.get("product", "")]
     text = " ".join(word if len(word) <= 24 else f"{word[:16]}…" for word in words if word) or "–"
     text = text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
     early = " early" if slot.get("channel") == "early" else ""

@@ -34,6 +34,7 @@ class Task:
 
     wanted: when a request first missed it; None for refreshes. client: whose budget it drew on. failures: one
     after the other. retry_at: not before. outcome: of the last try, "" before the first. lease: who is at it.
+    asked: how many of the places where it may be said that they do not have it, when the rest had to wait.
     """
 
     name: TaskName
@@ -46,6 +47,7 @@ class Task:
     outcome_at: datetime | None = None
     lease: str = ""
     lease_until: datetime = NEVER
+    asked: int = 0
 
     def leased(self, now: datetime) -> bool:
         return bool(self.lease) and now < self.lease_until

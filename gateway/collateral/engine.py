@@ -109,11 +109,11 @@ class Engine:
         if vendor is None:
             self._give_back(action, task)
             return PUT_OFF
-        reply, request = Reply(outcome=Outcome.NOT_FOUND), None
-        for request in requests:
+        reply, request, asked = Reply(outcome=Outcome.NOT_FOUND), None, 0
+        for asked, request in tuple(enumerate(requests))[task.asked :]:
             wait = self._turn(request, vendor)
             if wait:
-                self._put_off(action, wait)
+                self._put_off(action, wait, asked)
                 return PUT_OFF
             reply = self._dial(request)
             if reply.outcome not in (Outcome.NOT_FOUND, Outcome.GONE):
@@ -126,7 +126,8 @@ class Engine:
             self.chores.change_task(action.name, lambda _: None)
         else:
             log.warning("collateral %s %s: %s: %s", action.name.kind, action.name.key, outcome, detail)
-            self._fail(action, outcome, timedelta(seconds=reply.retry_after or 0))
+            again = 0 if reply.outcome in (Outcome.NOT_FOUND, Outcome.GONE) else asked
+            self._fail(action, outcome, timedelta(seconds=reply.retry_after or 0), again)
         return outcome
 
     def _accept(self, vendor: Vendor, action: Action, reply: Reply, where: str) -> tuple[str, str]:
@@ -230,22 +231,27 @@ class Engine:
         if task is not None and task.lease == self.owner:
             self.chores.change_task(action.name, back)
 
-    def _put_off(self, action: Action, wait: timedelta) -> None:
+    def _put_off(self, action: Action, wait: timedelta, asked: int) -> None:
+        """Until it is its turn, and then from where it was: else a need that asks at two places would begin
+        at the first one for ever, and use up everybody's turns."""
         now = self.clock.now()
 
         def later(found: Task | None) -> Task | None:
             if found is None or found.lease != self.owner:
                 return found
-            return _free(found, retry_at=now + wait)
+            return replace(_free(found, retry_at=now + wait), asked=asked)
 
         self.chores.change_task(action.name, later)
 
-    def _fail(self, action: Action, outcome: str, wait: timedelta) -> None:
+    def _fail(self, action: Action, outcome: str, wait: timedelta, asked: int) -> None:
         now = self.clock.now()
-        self.chores.change_task(
-            action.name,
-            lambda found: None if found is None else found.failed(outcome, now, wait, jitter(action.name)),
-        )
+
+        def failed(found: Task | None) -> Task | None:
+            if found is None:
+                return None
+            return replace(found.failed(outcome, now, wait, jitter(action.name)), asked=asked)
+
+        self.chores.change_task(action.name, failed)
 
     def _requests(self, action: Action) -> tuple[Vendor | None, tuple[Request, ...]]:
         for vendor in self.vendors:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from gateway.collateral import slots
 from gateway.collateral.ages import Ages
 from gateway.collateral.chores import NEVER, Task, TaskName
-from gateway.collateral.wants import task_name
+from gateway.collateral.wants import NAMED_BY_EVIDENCE, task_name
 from gateway.ports import HeldCollateral
 from verifiers.model import Need
 
@@ -136,13 +136,19 @@ def _may(task: Task | None, when: datetime, now: datetime) -> bool:
 
 def _fair(actions: list[Action], tasks: Mapping[TaskName, Task], now: datetime) -> list[Action]:
     """Refreshes by when they end; wants after them, in turns by client, so that nobody's many come before
-    another's one."""
+    another's one. What evidence names and was tried before comes last: it may be made up."""
     refreshes = sorted((a for a in actions if not a.wanted), key=lambda a: (a.ends or now, a.name))
     turns: dict[str, int] = {}
-    ranked: list[tuple[int, datetime, Action]] = []
-    for action in sorted((a for a in actions if a.wanted), key=lambda a: (a.due, a.name)):
-        client = tasks[action.name].client
+    ranked: list[tuple[bool, int, datetime, TaskName, Action]] = []
+    wants = [(_tried(tasks[a.name]), a.due, a.name, a) for a in actions if a.wanted]
+    for tried, since, name, action in sorted(wants, key=lambda want: want[:3]):
+        client = tasks[name].client
         turns[client] = turns.get(client, 0) + 1
-        ranked.append((turns[client], action.due, action))
-    ranked.sort(key=lambda item: (item[0], item[1], item[2].name))
-    return refreshes + [action for _, _, action in ranked]
+        ranked.append((tried, turns[client], since, name, action))
+    ranked.sort(key=lambda item: item[:4])
+    return refreshes + [item[4] for item in ranked]
+
+
+def _tried(task: Task) -> bool:
+    stranger = task.name.kind in NAMED_BY_EVIDENCE and task.client != OPERATOR
+    return stranger and bool(task.failures or task.asked)

@@ -11,6 +11,7 @@ from typing import Any
 from gateway.collateral import slots
 from gateway.collateral.chores import Chores, Task, TaskName
 from gateway.collateral.schedule import Rules, next_refresh
+from gateway.collateral.wants import task_name
 from gateway.ports import CollateralStore, HeldCollateral, Placed, Slot
 from gateway.record import rfc3339
 
@@ -138,10 +139,13 @@ def held_json(held: HeldCollateral) -> dict[str, Any]:
 
 
 def _row(held: HeldCollateral, view: View, tasks: Mapping[TaskName, Task], now: datetime) -> dict[str, Any]:
+    need = slots.need_of(held.slot)
     name = TaskName(held.slot.kind, held.slot.key, held.slot.channel)
+    if need is not None:
+        name = task_name(need, held.slot.channel)
     task = tasks.get(name)
     when: datetime | None = None
-    if not view.offline and slots.need_of(held.slot) is not None:
+    if not view.offline and need is not None:
         when = next_refresh(name, held.issued, held.ends, held.checked, view.rules)
         when = when if task is None else max(when, task.retry_at)
     return held_json(held) | {

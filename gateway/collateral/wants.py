@@ -22,15 +22,18 @@ MAX_WAITING = 2048
 """Wants that may wait at once: at KDS's pace more than five hours of them."""
 BURST = 32
 """Machines that a client may bring at once, before the hourly rate counts."""
-_NAMED_BY_EVIDENCE = frozenset({"amd.vcek", "intel.tcb-info", "intel.pck"})
+NAMED_BY_EVIDENCE = frozenset({"amd.vcek", "intel.tcb-info", "intel.pck"})
 _SOON, _LATEST = 5, 3600
 _AMD_SECONDS = 10
 
 
 def task_name(need: Need, channel: str) -> TaskName:
-    return TaskName(
-        need.kind, slots.answers(need), channel if need.kind in slots.CHANNELLED else slots.STANDARD
-    )
+    """What is asked for, which for a VCEK is more than the slot's key: a report that claims another product
+    asks something else, and must not stand in the way of who asks right."""
+    key, product = slots.answers(need), dict(need.key).get("product")
+    if need.kind == "amd.vcek" and product is not None:
+        key += f" product={product}"
+    return TaskName(need.kind, key, channel if need.kind in slots.CHANNELLED else slots.STANDARD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ class Wants:
         if not any(vendor.requests(need, self.channel) for vendor in self.vendors):
             return None
         name = task_name(need, self.channel)
-        stranger = need.kind in _NAMED_BY_EVIDENCE
+        stranger = need.kind in NAMED_BY_EVIDENCE
         task = Task(name=name, need=need, wanted=now, client=client)
         found = self.chores.want(
             task,

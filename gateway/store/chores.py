@@ -166,7 +166,7 @@ def _refusal(
 
 
 def _task(row: Sequence[Any]) -> Task:
-    kind, pairs = json.loads(row[3])
+    kind, pairs, *asked = json.loads(row[3])
     return Task(
         name=TaskName(row[0], row[1], row[2]),
         need=Need(kind, tuple((name, value) for name, value in pairs)),
@@ -178,13 +178,14 @@ def _task(row: Sequence[Any]) -> Task:
         outcome_at=_moment(row[9]),
         lease=row[10],
         lease_until=from_micros(row[11]),
+        asked=asked[0] if asked else 0,
     )
 
 
 def _row(task: Task) -> tuple[object, ...]:
     return (
         *task.name,
-        json.dumps([task.need.kind, task.need.key]),
+        json.dumps([task.need.kind, task.need.key, *([task.asked] if task.asked else [])]),
         None if task.wanted is None else to_micros(task.wanted),
         task.client,
         task.failures,

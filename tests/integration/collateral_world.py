@@ -16,6 +16,7 @@ from gateway.collateral.dial import Dialler
 from gateway.collateral.engine import Engine
 from gateway.collateral.settings import Collateral
 from gateway.collateral.source import HeldSource
+from gateway.collateral.status import View
 from gateway.lab import Lab
 from gateway.policybook import PolicyBook
 from gateway.simulator.amd import SnpMachine
@@ -76,6 +77,15 @@ class World:
 
     def missing(self, machine: Any) -> tuple[Need, ...]:
         return self.verify(machine).missing
+
+    def view(self) -> View:
+        return View(
+            store=self.store.collateral,
+            chores=self.store.chores,
+            rules=self.engine.rules,
+            channel=self.settings.channel,
+            offline=False,
+        )
 
     def held(self, kind: str) -> list[Any]:
         return [each for each in self.store.collateral.held() if each.slot.kind == kind]

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.collateral import refresher
 from gateway.collateral.engine import PUT_OFF
+from gateway.collateral.status import overview
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.intel import TdxMachine
 from tests.integration.collateral_world import (
@@ -255,6 +256,67 @@ def test_what_a_vendor_does_not_have_is_not_asked_for_again_and_again(there: Wor
     there.clock.move(hours=3)
     there.fetch_all()
     assert there.held("amd.vcek")
+
+
+def unnamed(n: int) -> Need:
+    """A made-up chip in a report of version 2, which does not say its product."""
+    pairs = (pair for pair in CHIP.key if pair[0] != "product")
+    return Need(CHIP.kind, tuple((k, f"{n:0128x}" if k == "chip_id" else v) for k, v in pairs))
+
+
+def test_made_up_chips_that_ask_at_two_places_keep_nobody_waiting(tmp_path: Path) -> None:
+    with world(tmp_path, amd_seconds=10) as there:
+        there.want(CRL)
+        refresher.tick(there.engine)
+        for n in (1, 2):
+            there.lab.set("amd.vcek", "error", status=404, chip_id=f"{n:0128x}")
+            there.want(unnamed(n), client=f"198.51.100.{n}")
+        refresher.tick(there.engine)
+        there.want(CHIP)
+        for _ in range(60):
+            there.clock.move(seconds=1)
+            refresher.tick(there.engine)
+        made_up = [e for e in there.lab.journal.entries("amd.vcek") if e.key["chip_id"].startswith("0" * 99)]
+        assert there.held("amd.vcek"), "an ordinary stranger gets its turn"
+        assert sorted((e.key["chip_id"][-1], e.key["product"]) for e in made_up) == [
+            ("1", "Genoa"), ("1", "Milan"), ("2", "Genoa"), ("2", "Milan"),
+        ]  # fmt: skip
+        assert {(t.outcome, t.asked) for t in there.store.chores.tasks()} == {("not-found", 0)}
+
+
+def test_a_fault_at_the_second_place_does_not_begin_at_the_first_again(there: World) -> None:
+    there.lab.set("amd.vcek", "error", status=404, product="Milan")
+    rule = there.lab.set("amd.vcek", "error", status=503, product="Genoa")
+    there.want(unnamed(1))
+    there.fetch_all()
+    there.lab.unset(rule)
+    there.clock.move(minutes=1)
+    there.fetch_all()
+    asked = [e.key["product"] for e in there.lab.journal.entries("amd.vcek")]
+    assert asked == ["Milan", "Genoa", "Genoa"]
+
+
+def test_a_copy_with_another_product_does_not_stand_in_the_way_of_the_right_one(there: World) -> None:
+    wrong = Need(CHIP.kind, tuple((k, "Milan" if k == "product" else v) for k, v in CHIP.key))
+    there.lab.set("amd.vcek", "error", status=404, product="Milan")
+    there.want(wrong, client="198.51.100.9")
+    there.fetch_all()
+    assert there.want(wrong) is None and there.held("amd.vcek") == []
+    assert there.want(CHIP) == 10
+    there.fetch_all()
+    assert [h.slot.variant for h in there.held("amd.vcek")] == ["Genoa"]
+
+
+def test_a_refresh_of_a_chip_that_failed_shows_beside_what_is_held(there: World) -> None:
+    there.want(CHIP)
+    there.fetch_all()
+    (held,) = there.held("amd.vcek")
+    there.clock.at = held.ends - DAY
+    there.lab.set("amd.vcek", "error", status=404)
+    there.fetch_all()
+    found = overview(there.view(), there.clock.now())
+    (row,) = [row for row in found["collateral"] if row["kind"] == "amd.vcek"]
+    assert (row["failures"], row["last_error"]) == (1, "not-found")
 
 
 # --- what vendors get wrong ----------------------------------------------------------------------------

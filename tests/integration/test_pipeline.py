@@ -22,7 +22,7 @@ from gateway.errors import GatewayError, GatewayReason
 from gateway.guest import public_jwk
 from gateway.http.handlers import Site
 from gateway.http.problem import of as problem_of
-from gateway.ports import LedgerUnavailable, NewEntry
+from gateway.ports import LedgerUnavailable, NewEntry, Supplied
 from gateway.protocol.native import report_data
 from gateway.refusal import Denied, because
 from gateway.simulator.guest import SimulatedGuest
@@ -39,7 +39,7 @@ from tests.e2e.support import (
 )
 from tests.unit.verifiers.carriers import samples
 from verifiers.codec import b64
-from verifiers.model import Check, Outcome, Verdict
+from verifiers.model import Check, Need, Outcome, Verdict
 
 
 class Clock:
@@ -133,6 +133,31 @@ def attest_body(
 
 def kinds(site: Site) -> list[str]:
     return [entry["kind"] for entry in site.office.ledger.tail("default", 1000)]
+
+
+class Noting:
+    """Holds nothing, and notes who lacked it."""
+
+    def __init__(self) -> None:
+        self.clients: list[str] = []
+
+    def get(self, needs: Sequence[Need], now: datetime) -> Supplied:
+        return Supplied()
+
+    def want(self, needs: Sequence[Need], now: datetime, client: str) -> int | None:
+        assert needs
+        self.clients.append(client)
+        return None
+
+
+def test_one_network_is_one_client_whatever_tenants_it_names(site: Site) -> None:
+    source = Noting()
+    gateway = replace(site.gateway, appraiser=replace(site.gateway.appraiser, source=source))
+    body = json.dumps({"evidence": envelope_of(SNP, bytes(64))}).encode()
+    for tenant in ("default", "made-up-1", "made-up-2"):
+        pipeline.verify(gateway, tenant, body, "192.0.2.1")
+    pipeline.verify(gateway, "default", body, "192.0.2.2")
+    assert source.clients == ["192.0.2.1"] * 3 + ["192.0.2.2"]
 
 
 # --- the ledger ----------------------------------------------------------------------------------------

@@ -96,6 +96,15 @@ def test_urgent_first_and_then_clients_in_turns() -> None:
     assert found[2:4] == ["chip_id=00", "chip_id=09"]
 
 
+def test_what_was_tried_comes_after_what_never_was() -> None:
+    tried = [task(1, client="a", failures=1), task(2, client="b", asked=1)]
+    forced = task(3, client=OPERATOR, failures=1)
+    shared = replace(task(4, client="c", failures=1), name=TaskName("amd.crl", "kind=vcek", "standard"))
+    fresh = [task(n, client="d", wanted=NOW + n * SECOND) for n in (5, 6)]
+    found = [a.name.key[-2:] for a in due([], [*tried, forced, shared, *fresh], NOW + HOUR, RULES)]
+    assert found == ["ek", "03", "05", "06", "01", "02"]
+
+
 def test_each_channel_that_is_kept_is_asked_for() -> None:
     both = replace(RULES, channels=(slots.STANDARD, slots.EARLY))
     info = held(INFO)
