@@ -47,7 +47,9 @@ class ApprovalStore(Protocol):
         """False, and no change, when the tenant has no such key that still counts."""
         ...
 
-    def set_needed(self, tenant: str, needed: int, entry: NewEntry) -> None: ...
+    def set_needed(self, tenant: str, needed: int, before: int | None, entry: NewEntry) -> bool:
+        """False, and no change, unless `before` is still what was said (None: nothing was)."""
+        ...
 
     def history(self, tenant: str, limit: int) -> Sequence[StoredChange]:
         """Newest first."""

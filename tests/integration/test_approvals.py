@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from gateway import administration, approval, approving, policybook
 from gateway.administration import Office
 from gateway.approval import Action, PrivateKey, Statement, Subject
 from gateway.approving import Desk
+from gateway.changeports import ApprovalState
 from gateway.errors import GatewayError
 from gateway.store import Store, StoreKind
 from policies.errors import PolicyErrors
@@ -285,6 +287,61 @@ def test_one_of_a_tenant_adds_no_keys_and_lowers_nothing(two: World) -> None:
     for number in (0, 17):
         with pytest.raises(GatewayError):
             approving.require(two.desk, "acme", number, by="root", wide=True)
+
+
+def meanwhile(world: World, patch: pytest.MonkeyPatch, rival: Callable[[], None], turns: int = 1) -> None:
+    """The rival comes between the next `turns` reads of who must approve and what is made of them."""
+    real, left = world.store.approvals.state, [rival] * turns
+
+    def state(tenant: str) -> ApprovalState:
+        found = real(tenant)
+        if left:
+            turn = left.pop()
+            with patch.context() as undone:
+                undone.setattr(world.store.approvals, "state", real)
+                turn()
+        return found
+
+    patch.setattr(world.store.approvals, "state", state)
+
+
+@pytest.mark.parametrize("said", [None, 3], ids=["default", "said"])
+def test_one_of_a_tenant_cannot_lower_what_is_raised_meanwhile(
+    two: World, said: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if said is not None:
+        approving.require(two.desk, "acme", said, by="root", wide=True)
+    meanwhile(two, monkeypatch, lambda: approving.require(two.desk, "acme", 5, by="root", wide=True))
+    with pytest.raises(GatewayError) as caught:
+        approving.require(two.desk, "acme", 4, by="a", wide=False)
+    assert caught.value.reason == "request.forbidden"
+    assert two.store.approvals.state("acme").needed == 5
+
+
+def test_the_ledger_says_what_the_number_was_when_it_changed(
+    two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(two, monkeypatch, lambda: approving.require(two.desk, "acme", 3, by="root", wide=True))
+    approving.require(two.desk, "acme", 4, by="a", wide=False)
+    told = [body for kind, body in two.entries() if kind == "approval.set"]
+    assert [(body["before"], body["approvals"]) for body in told] == [(2, 3), (3, 4)]
+
+
+def test_a_number_that_never_stays_is_not_replaced(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = itertools.cycle((3, 4))
+    meanwhile(
+        two, monkeypatch, lambda: approving.require(two.desk, "acme", next(numbers), by="root", wide=True), 99
+    )
+    with pytest.raises(GatewayError) as caught:
+        approving.require(two.desk, "acme", 5, by="a", wide=False)
+    assert caught.value.reason == "store.busy"
+
+
+def test_saying_the_same_number_again_changes_nothing(two: World) -> None:
+    approving.require(two.desk, "acme", 3, by="a", wide=False)
+    before = (two.store.documents.epoch(), two.store.ledger.head())
+    approving.require(two.desk, "acme", 3, by="a", wide=False)
+    assert (two.store.documents.epoch(), two.store.ledger.head()) == before
 
 
 # --- back to older content ---
