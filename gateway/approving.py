@@ -3,7 +3,7 @@
 What must stay true:
 
 * A signature counts for the next change of its tenant only: the sequence is in what was signed.
-* A key counts once, whatever number of signatures it made; a revoked one never.
+* A key counts once, whatever number of signatures it made; never when it, or whose it is, was revoked.
 * Where two or more must approve, who hands the change in is not among them, as far as their keys are bound.
 * Where one is enough, an administrator's credential is that one, and the ledger says `self-approved`.
 

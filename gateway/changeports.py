@@ -13,7 +13,7 @@ from gateway.ports import NewEntry, StoredChange
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredApprovalKey:
     """Whose signature approves changes of one tenant. jwk: the public key, JSON. administrator: id of whom it
-    belongs to; "" is nobody in particular. revoked: None while it counts."""
+    belongs to, with whom it ends; "" is nobody in particular. revoked: None while it counts."""
 
     tenant: str
     thumbprint: str

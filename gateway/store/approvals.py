@@ -18,8 +18,9 @@ from gateway.store.documents import EPOCH
 from gateway.store.ledger import SqliteLedger, drafts_of
 
 _KEYS = """
-    SELECT tenant, thumbprint, jwk, administrator, created, revoked FROM approval_key
-    WHERE tenant = ? ORDER BY created, thumbprint
+    SELECT k.tenant, k.thumbprint, k.jwk, k.administrator, k.created, coalesce(k.revoked, a.revoked)
+    FROM approval_key k LEFT JOIN administrator a ON a.id = k.administrator
+    WHERE k.tenant = ? ORDER BY k.created, k.thumbprint
 """
 _NEEDED = "SELECT approvals FROM tenant_approvals WHERE tenant = ?"
 _LAST = "SELECT coalesce(max(sequence), 0) FROM policy_change WHERE tenant = ?"

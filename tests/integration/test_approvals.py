@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from gateway import administration, approval, approving, policybook
+from gateway import administration, admins, approval, approving, policybook
 from gateway.administration import Office
 from gateway.approval import Action, PrivateKey, Statement, Subject
 from gateway.approving import Desk
@@ -23,7 +23,7 @@ from gateway.store import Store, StoreKind
 from policies.errors import PolicyErrors
 from tests.e2e.support import documents
 from tests.integration.test_documents import Hurried, amd
-from tests.stores import FakeClock, database_path, sqlite_store
+from tests.stores import FakeClock, FakeRandom, database_path, sqlite_store
 from tests.support import ROOT
 
 ALICE: PrivateKey = ec.generate_private_key(ec.SECP256R1())
@@ -212,6 +212,36 @@ def test_a_key_revoked_between_judgement_and_change_does_not_count(two: World) -
         )  # fmt: skip
     assert caught.value.reason == "approval.unknown-key"
     assert [k for k, _ in two.entries()][-1] == "approval.key-revoke"
+
+
+def employ(world: World, key: PrivateKey) -> tuple[str, Callable[[], bool]]:
+    """An administrator to whom the key belongs, and how to revoke that administrator."""
+    held: Any = {"store": world.store.administrators, "clock": world.desk.clock}
+    made = admins.create("acme", **held, random=FakeRandom("carol"), by="root").id
+    world.register(key, administrator=made)
+    return made, lambda: admins.revoke(made, **held, by="root")
+
+
+def test_a_key_ends_with_its_administrator(two: World) -> None:
+    administrator, dismiss = employ(two, CAROL)
+    alice, carol = two.sign(ALICE, DOCS), two.sign(CAROL, DOCS)
+    assert dismiss()
+    assert two.refused(DOCS, alice, carol).reason == "approval.unknown-key"
+    told = {each["administrator"]: each["revoked"] for each in approving.shown(two.desk, "acme")["keys"]}
+    assert told[administrator] is not None and told[""] is None
+    two.apply(DOCS, alice, two.sign(BOB, DOCS))
+
+
+def test_an_administrator_revoked_between_judgement_and_change_does_not_approve(two: World) -> None:
+    _, dismiss = employ(two, CAROL)
+    signatures = [two.sign(ALICE, DOCS), two.sign(CAROL, DOCS)]
+    late = Hurried(two.store.documents, dismiss)
+    with pytest.raises(GatewayError) as caught:
+        administration.apply(
+            replace(two.office, documents=late), "acme", DOCS, "f", by="a", baselines=False,
+            signatures=signatures,
+        )  # fmt: skip
+    assert caught.value.reason == "approval.unknown-key"
 
 
 def test_more_approvals_asked_for_in_between_count(one: World) -> None:
