@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -59,21 +60,27 @@ def activate(
     by: str,
     baselines: bool,
     signatures: Sequence[str] = (),
-    wrote: str = "",
     note: Mapping[str, Any] = {},
 ) -> list[dict[str, Any]]:
     """Activate every document of these files, if all of them and everything active compile together: what the
     tenant has, and for a baseline what every tenant has; and if enough of those who must have approved it.
 
-    files: (what messages call it, content). wrote: who proposed them, if that was another. note: for ledger
-    and history. Raises PolicyErrors with file, line and column, of another
+    files: (what messages call it, content). Whoever proposed the same content to the tenant is not among the
+    approvers. note: for ledger and history. Raises PolicyErrors with file, line and column, of another
     tenant's documents without their words. Raises GatewayError: STORE_CONFLICT for a version that is not
     higher than every one before; STORE_BUSY when others keep changing documents; FORBIDDEN for a policy of
     another tenant, and for a baseline unless `baselines`: those judge every tenant's evidence; as
     `approving.approve`; APPROVAL_MIXED for baselines together with others, where approvals count.
     """
     rows, new = _read(office, tenant, files, baselines)
+    wrote = {each.by for each in office.proposals.find(tenant, content_id(raw for _, raw in files), 1)}
     return _settle(office, tenant, Action.ACTIVATE, rows, new, signatures, by, wrote=wrote, note=note)
+
+
+def content_id(contents: Iterable[bytes]) -> str:
+    """What a proposal of these files is called: 32 hex digits, whatever their names and order."""
+    digests = sorted(hashlib.sha256(raw).hexdigest() for raw in contents)
+    return hashlib.sha256("\n".join(("sealgate/1 proposal", *digests)).encode()).hexdigest()[:32]
 
 
 def check(office: Office, tenant: str, files: Sequence[tuple[str, bytes]], *, baselines: bool) -> None:
@@ -125,14 +132,14 @@ def _settle(
     signatures: Sequence[str],
     by: str,
     *,
-    wrote: str = "",
+    wrote: Collection[str] = (),
     note: Mapping[str, Any] = {},
 ) -> list[dict[str, Any]]:
     """Judge a change and make it, again from the start whenever others were faster."""
     replaced = _replaced(rows)
     for _ in range(_ATTEMPTS):
         epoch = _require_sound(office, tenant, rows, new, replaced)
-        approved = _approvals(office, action, rows, signatures, {by, wrote} - {""})
+        approved = _approvals(office, action, rows, signatures, {by, *wrote})
         entries = [
             _entry(f"policy.{action}", row, by, digest=row.digest, **approved[row.tenant].facts(), **note)
             for row in rows

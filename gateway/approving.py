@@ -3,7 +3,7 @@
 What must stay true:
 
 * A signature counts for the next change of its tenant only: the sequence is in what was signed.
-* A key counts once, whatever number of signatures it made; a revoked one never.
+* A key counts once, whatever number of signatures it made; never when it, or whose it is, was revoked.
 * Where two or more must approve, who hands the change in is not among them, as far as their keys are bound.
 * Where one is enough, an administrator's credential is that one, and the ledger says `self-approved`.
 
@@ -26,6 +26,8 @@ from gateway.record import rfc3339
 
 MOST = 16
 """Approvals that can be asked for."""
+_TURNS = 8
+"""Who finds that somebody else changed the number asks again whether it may be changed, so often."""
 _NEAR = 4
 """Sequences around the next one that a message looks for a signature in."""
 
@@ -158,8 +160,9 @@ def revoke(desk: Desk, tenant: str, thumbprint: str, *, by: str) -> None:
 
 
 def require(desk: Desk, tenant: str, needed: int, *, by: str, wide: bool) -> None:
-    """Say how many must approve. Raises GatewayError: REQUEST_MALFORMED outside 1..16; FORBIDDEN to lower it
-    unless `wide`."""
+    """Say how many must approve; nothing happens when that was said already. Raises GatewayError:
+    REQUEST_MALFORMED outside 1..16; FORBIDDEN to lower it unless `wide`, also what somebody else raised
+    meanwhile."""
     if not 1 <= needed <= MOST:
         raise GatewayError(
             GatewayReason.REQUEST_MALFORMED,
@@ -168,11 +171,23 @@ def require(desk: Desk, tenant: str, needed: int, *, by: str, wide: bool) -> Non
             expected=f"1 to {MOST}",
             found=needed,
         )
-    before = desk.needed(desk.store.state(tenant))
-    if needed < before:
-        _require_wide(wide, "lowers the number of approvals")
-    body = {"approvals": needed, "before": before, "by": by}
-    desk.store.set_needed(tenant, needed, NewEntry(tenant, "approval.set", body))
+    for _ in range(_TURNS):
+        state = desk.store.state(tenant)
+        if state.needed == needed:
+            return
+        before = desk.needed(state)
+        if needed < before:
+            _require_wide(wide, "lowers the number of approvals")
+        body = {"approvals": needed, "before": before, "by": by}
+        if desk.store.set_needed(tenant, needed, state.needed, NewEntry(tenant, "approval.set", body)):
+            return
+    raise GatewayError(
+        GatewayReason.STORE_BUSY,
+        "others keep changing how many must approve; try again",
+        where="approvals",
+        expected="a number that stays while it is replaced",
+        found=f"{_TURNS} changes by others",
+    )
 
 
 def change_of(approved: Approved, desk: Desk, record: dict[str, Any]) -> StoredChange:

@@ -13,7 +13,7 @@ from gateway.ports import NewEntry, StoredChange
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredApprovalKey:
     """Whose signature approves changes of one tenant. jwk: the public key, JSON. administrator: id of whom it
-    belongs to; "" is nobody in particular. revoked: None while it counts."""
+    belongs to, with whom it ends; "" is nobody in particular. revoked: None while it counts."""
 
     tenant: str
     thumbprint: str
@@ -47,7 +47,9 @@ class ApprovalStore(Protocol):
         """False, and no change, when the tenant has no such key that still counts."""
         ...
 
-    def set_needed(self, tenant: str, needed: int, entry: NewEntry) -> None: ...
+    def set_needed(self, tenant: str, needed: int, before: int | None, entry: NewEntry) -> bool:
+        """False, and no change, unless `before` is still what was said (None: nothing was)."""
+        ...
 
     def history(self, tenant: str, limit: int) -> Sequence[StoredChange]:
         """Newest first."""

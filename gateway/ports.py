@@ -311,7 +311,8 @@ class AdministratorStore(Protocol):
     def revoke(self, administrator_id: str, at: datetime, entry: NewEntry) -> bool:
         """Let somebody count no more and enter it into the ledger, in one durable step. False, and neither,
         when there is none of that id that still counts. Raises GatewayError(STORE_CONFLICT), and neither,
-        for the last one of the whole gateway: there must be a successor first."""
+        for the last one of the whole gateway: there must be a successor first. Approval keys that belong to
+        who is revoked end too, so the epoch of the documents is raised."""
         ...
 
 

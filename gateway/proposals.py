@@ -44,7 +44,7 @@ def propose(
     administration.check(office, tenant, files, baselines=baselines)
     value = [{"name": name, "source": b64.encode_url(raw)} for name, raw in files]
     digests = sorted(hashlib.sha256(raw).hexdigest() for _, raw in files)
-    name = hashlib.sha256("\n".join(("sealgate/1 proposal", *digests)).encode()).hexdigest()[:32]
+    name = administration.content_id(raw for _, raw in files)
     row = Proposal(
         tenant=tenant, id=name, created=office.clock.now(), by=by, files=msgspec.json.encode(value)
     )
@@ -129,7 +129,6 @@ def activate(
         by=by,
         baselines=baselines,
         signatures=tuple(dict.fromkeys((*kept, *signatures))),
-        wrote=proposal.by,
         note={"proposal": proposal.id, "states": states},
     )
 

@@ -93,10 +93,17 @@ def list_administrators(site: Site, call: Call) -> Reply:
 
 
 def add_administrator(site: Site, call: Call) -> Reply:
-    """Of the path's tenant; ?scope=gateway: of the whole gateway. The token is in this reply, once."""
+    """Of the path's tenant; ?scope=gateway: of the whole gateway. The token is in this reply, once.
+
+    Where more than one must approve, whoever hands a change in could make themselves a second administrator
+    for it: there, too, only one of the whole gateway adds any.
+    """
     wide = call.query.get("scope") == "gateway"
+    desk = site.office.desk
     if wide:
         require_wide(call, "its administrators")
+    elif desk.needed(desk.store.state(call.tenant)) > 1:
+        require_wide(call, "administrators of a tenant where two or more must approve")
     made = admins.create(
         "" if wide else call.tenant,
         store=site.administrators,

@@ -27,6 +27,8 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_MOST_FORWARDED = 1024
+"""Characters of X-Forwarded-For that are looked at, the last ones: more than the hops that count can have."""
 
 
 def answer(site: Site, route: Route, environ: Environ, params: Mapping[str, str]) -> Reply:
@@ -71,12 +73,20 @@ def _call(site: Site, route: Route, environ: Environ, params: Mapping[str, str])
         query=_query(environ),
         who=None if who is None else who.id,
         wide=who is not None and who.tenant == "",
-        peer=_network(
-            environ.get("REMOTE_ADDR", ""),
-            environ.get("HTTP_X_FORWARDED_FOR", ""),
-            site.config.limits.proxies,
-        ),
+        peer=_client(environ, site.config.limits.proxies),
     )
+
+
+def _client(environ: Environ, proxies: tuple[str, ...]) -> str:
+    """What is remembered is keyed by addresses, and by what our own proxies say: nobody else fills memory."""
+    peer = environ.get("REMOTE_ADDR", "")
+    named = environ.get("HTTP_X_FORWARDED_FOR", "")[-_MOST_FORWARDED:] if _ours(peer, proxies) else ""
+    return _network(peer, named, proxies)
+
+
+@functools.lru_cache(maxsize=1024)
+def _ours(peer: str, proxies: tuple[str, ...]) -> bool:
+    return clients.address(peer) in map(clients.address, proxies)
 
 
 @functools.lru_cache(maxsize=1024)

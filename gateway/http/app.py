@@ -12,7 +12,7 @@ from http.client import responses
 from typing import Any
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
 from gateway.errors import GatewayReason
@@ -39,10 +39,14 @@ class Application:
         self._map = self._flask.url_map.bind("")
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        found = self._look_up(environ["REQUEST_METHOD"], environ["PATH_INFO"])
-        if found is None:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        found = self._look_up(method, path)
+        if found is not None:
+            reply = answer(self._site, found[0], environ, found[1])
+        elif _as_routes_are_written(method, path):
             return self._flask.wsgi_app(environ, start_response)
-        reply = answer(self._site, found[0], environ, found[1])
+        else:
+            reply = self._misspelt(path)
         headers = [*_headers(reply, self._fixed).items(), ("Content-Length", str(len(reply.body)))]
         start_response(f"{reply.status} {responses[reply.status]}", headers)
         return (reply.body,)
@@ -52,11 +56,18 @@ class Application:
         found = self._look_up(method, path)
         if found is not None:
             return found[0].body
+        if not _as_routes_are_written(method, path):
+            return 0
         try:
-            endpoint, _ = self._map.match(path.encode("latin-1").decode("utf-8", "replace"), method)
+            endpoint, _ = self._map.match(_text(path), method)
         except (HTTPException, RequestRedirect):
             return 0
         return self._limits[str(endpoint)]
+
+    def _misspelt(self, path: str) -> Reply:
+        allowed = self._map.allowed_methods(_text(path)) if _one_slash(path) else ()
+        error = MethodNotAllowed(allowed) if allowed else NotFound()
+        return _nowhere(self._site, error)
 
     def _look_up(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
         """The open route and its parameters; None for what is left to Flask."""
@@ -85,9 +96,7 @@ def _flask(site: Site, fixed: Mapping[str, str]) -> Flask:
 
     def failed(error: Exception) -> Response:
         """What no route took: an unknown path or method, or our own bug."""
-        reply = _not_taken(error).reply()
-        site.metrics.count("sealgate_http_requests_total", route="none", status=str(reply.status))
-        return _response(reply, fixed)
+        return _response(_nowhere(site, error), fixed)
 
     app.register_error_handler(Exception, failed)
     return app
@@ -95,6 +104,27 @@ def _flask(site: Site, fixed: Mapping[str, str]) -> Flask:
 
 def _view(site: Site, route: Route, fixed: Mapping[str, str]) -> Callable[..., Response]:
     return lambda **params: _response(answer(site, route, request.environ, params), fixed)
+
+
+def _nowhere(site: Site, error: Exception) -> Reply:
+    reply = _not_taken(error).reply()
+    site.metrics.count("sealgate_http_requests_total", route="none", status=str(reply.status))
+    return reply
+
+
+def _as_routes_are_written(method: str, path: str) -> bool:
+    """Flask takes `post` for POST, and slashes in front for one: who looks at a request before it, as the
+    limiter does, would see something else than what is called then."""
+    return method == method.upper() and _one_slash(path)
+
+
+def _one_slash(path: str) -> bool:
+    return path.startswith("/") and not path.startswith("//")
+
+
+def _text(path: str) -> str:
+    """PATH_INFO has one character for each byte."""
+    return path.encode("latin-1").decode("utf-8", "replace")
 
 
 def _not_taken(error: Exception) -> problem.Problem:

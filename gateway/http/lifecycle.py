@@ -155,10 +155,10 @@ def add_key(site: Site, call: Call) -> Reply:
     """{"key": a public JWK, "administrator": id}: whose signature approves from now on."""
     members = _members(call.body, {"key"}, {"administrator"})
     administrator = members.get("administrator", "")
-    if not isinstance(administrator, str) or (
-        administrator and site.administrators.get(administrator) is None
-    ):
-        raise refuse("administrator", expected="the id of an administrator", found=repr(administrator)[:40])
+    if not isinstance(administrator, str) or (administrator and not _counts(site, administrator)):
+        raise refuse(
+            "administrator", expected="the id of an administrator who counts", found=repr(administrator)[:40]
+        )
     made = approving.register(
         site.office.desk,
         _scope(call),
@@ -168,6 +168,11 @@ def add_key(site: Site, call: Call) -> Reply:
         wide=call.wide,
     )
     return json_reply({"key": made.thumbprint, "tenant": made.tenant, "administrator": administrator}, 201)
+
+
+def _counts(site: Site, administrator: str) -> bool:
+    found = site.administrators.get(administrator)
+    return found is not None and found.revoked is None
 
 
 def revoke_key(site: Site, call: Call) -> Reply:

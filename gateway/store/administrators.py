@@ -10,7 +10,9 @@ from gateway.errors import GatewayError, GatewayReason
 from gateway.ports import NewEntry, StoredAdministrator
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection
+from gateway.store.counters import increment
 from gateway.store.database import Database
+from gateway.store.documents import EPOCH
 from gateway.store.ledger import SqliteLedger, drafts_of
 
 _INSERT = """
@@ -76,6 +78,7 @@ class SqliteAdministrators:
                 raise _last(administrator_id)
             connection.execute(_REVOKE, (moment, administrator_id))
             self._ledger.add(connection, drafts)
+            increment(connection, EPOCH)
             return True
 
         return self._database.write(end)

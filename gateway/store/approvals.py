@@ -18,8 +18,9 @@ from gateway.store.documents import EPOCH
 from gateway.store.ledger import SqliteLedger, drafts_of
 
 _KEYS = """
-    SELECT tenant, thumbprint, jwk, administrator, created, revoked FROM approval_key
-    WHERE tenant = ? ORDER BY created, thumbprint
+    SELECT k.tenant, k.thumbprint, k.jwk, k.administrator, k.created, coalesce(k.revoked, a.revoked)
+    FROM approval_key k LEFT JOIN administrator a ON a.id = k.administrator
+    WHERE k.tenant = ? ORDER BY k.created, k.thumbprint
 """
 _NEEDED = "SELECT approvals FROM tenant_approvals WHERE tenant = ?"
 _LAST = "SELECT coalesce(max(sequence), 0) FROM policy_change WHERE tenant = ?"
@@ -27,10 +28,8 @@ _INSERT = "INSERT INTO approval_key VALUES (?, ?, ?, ?, ?, NULL) ON CONFLICT DO 
 _REVOKE = """
     UPDATE approval_key SET revoked = ? WHERE tenant = ? AND thumbprint = ? AND revoked IS NULL
 """
-_SET = """
-    INSERT INTO tenant_approvals VALUES (?, ?)
-    ON CONFLICT DO UPDATE SET approvals = excluded.approvals
-"""
+_SAY = "INSERT INTO tenant_approvals (approvals, tenant) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_SAY_ANEW = "UPDATE tenant_approvals SET approvals = ? WHERE tenant = ? AND approvals = ?"
 _HISTORY = """
     SELECT tenant, sequence, action, made, record FROM policy_change
     WHERE tenant = ? ORDER BY sequence DESC LIMIT ?
@@ -60,8 +59,10 @@ class SqliteApprovals:
     def revoke_key(self, tenant: str, thumbprint: str, at: datetime, entry: NewEntry) -> bool:
         return self._once(_REVOKE, (to_micros(at), tenant, thumbprint), entry)
 
-    def set_needed(self, tenant: str, needed: int, entry: NewEntry) -> None:
-        self._once(_SET, (tenant, needed), entry)
+    def set_needed(self, tenant: str, needed: int, before: int | None, entry: NewEntry) -> bool:
+        if before is None:
+            return self._once(_SAY, (needed, tenant), entry)
+        return self._once(_SAY_ANEW, (needed, tenant, before), entry)
 
     def history(self, tenant: str, limit: int) -> Sequence[StoredChange]:
         return tuple(map(_change, self._database.query(_HISTORY, (tenant, max(limit, 0)))))

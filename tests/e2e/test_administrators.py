@@ -84,6 +84,17 @@ def test_one_of_a_tenant_manages_its_own_tenant_only(server: Server) -> None:
     assert refusal(client(server, made["token"], "ours").get, ROUTE).status == 401
 
 
+def test_where_two_must_approve_nobody_adds_their_own_second_administrator(server: Server) -> None:
+    mine = client(server, credential(good(server, "admin", "add", "--tenant", "strict")), "strict")
+    assert mine.ask("POST", ROUTE)["tenant"] == "strict"
+    mine.ask("PUT", "/v1/admin/approvals", b'{"approvals": 2}', "application/json")
+    before = mine.get(ROUTE)
+    found = refusal(mine.ask, "POST", ROUTE)
+    assert (found.status, found.reason) == (403, "request.forbidden")
+    assert mine.get(ROUTE) == before
+    assert client(server, server.token, "strict").ask("POST", ROUTE)["tenant"] == "strict"
+
+
 def test_a_new_credential_goes_to_a_new_file(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "token"
     said = good(server, "admin", "add", "--out", str(file))

@@ -217,6 +217,13 @@ def test_a_proposal_becomes_active(team: Team) -> None:
     assert "0 of 0 running leases" in team.good("policy", "leases")
 
 
+def test_no_key_is_registered_for_who_was_revoked(team: Team) -> None:
+    made = team.server.admin.ask("POST", "/v1/admin/administrators")
+    team.good("admin", "revoke", made["id"])
+    said = team.bad("admin", "key", "add", team.path("mallory.pub"), "--administrator", made["id"], code=1)
+    assert "an administrator who counts" in said
+
+
 def test_an_administrator_of_a_tenant_registers_no_key(team: Team) -> None:
     made = team.server.admin.ask("POST", "/v1/admin/administrators")
     for arguments in (

@@ -11,10 +11,12 @@ from gateway.http.problem import MEDIA_TYPE
 from tests.e2e.support import PATH, SNP, Server, refusal, serving
 
 
-def post(server: Server, path: str, body: bytes) -> tuple[http.client.HTTPResponse, dict[str, object]]:
+def post(
+    server: Server, path: str, body: bytes, method: str = "POST"
+) -> tuple[http.client.HTTPResponse, dict[str, object]]:
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
     try:
-        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        connection.request(method, path, body, {"Content-Type": "application/json"})
         reply = connection.getresponse()
         return reply, json.loads(reply.read())
     finally:
@@ -44,6 +46,22 @@ def test_who_asks_too_often_is_told_when_to_come_again_and_leaves_nothing(tmp_pa
         assert server.anonymous.get("/v1/ledger/checkpoint") == head
         assert server.admin.get("/v1/admin/secrets")["secrets"]
         assert 'route="/v1/attest",status="429"' in metrics(server)
+
+
+def test_no_other_spelling_of_a_route_gets_around_the_limit(tmp_path: Path) -> None:
+    file = tmp_path / "sealgate.toml"
+    file.write_text("[limits]\nattempts_per_minute = 1\n[listen]\nworkers = 1\n")
+    with serving(tmp_path, "--config", str(file)) as server:
+        told = [post(server, "/v1/challenge", b"{}")[0].status for _ in range(2)]
+        assert told == [200, 429]
+        for method, path, status in (
+            ("post", "/v1/challenge", 405),
+            ("PoSt", "/v1/challenge", 405),
+            ("POST", "//v1/challenge", 404),
+            ("POST", "///v1/challenge", 404),
+            ("POST", "/%2Fv1/challenge", 404),
+        ):
+            assert post(server, path, b"{}", method)[0].status == status, (method, path)
 
 
 def metrics(server: Server) -> str:

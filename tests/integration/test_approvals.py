@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,17 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from gateway import administration, approval, approving, policybook
+from gateway import administration, admins, approval, approving, policybook
 from gateway.administration import Office
 from gateway.approval import Action, PrivateKey, Statement, Subject
 from gateway.approving import Desk
+from gateway.changeports import ApprovalState
 from gateway.errors import GatewayError
 from gateway.store import Store, StoreKind
 from policies.errors import PolicyErrors
 from tests.e2e.support import documents
 from tests.integration.test_documents import Hurried, amd
-from tests.stores import FakeClock, database_path, sqlite_store
+from tests.stores import FakeClock, FakeRandom, database_path, sqlite_store
 from tests.support import ROOT
 
 ALICE: PrivateKey = ec.generate_private_key(ec.SECP256R1())
@@ -212,6 +214,36 @@ def test_a_key_revoked_between_judgement_and_change_does_not_count(two: World) -
     assert [k for k, _ in two.entries()][-1] == "approval.key-revoke"
 
 
+def employ(world: World, key: PrivateKey) -> tuple[str, Callable[[], bool]]:
+    """An administrator to whom the key belongs, and how to revoke that administrator."""
+    held: Any = {"store": world.store.administrators, "clock": world.desk.clock}
+    made = admins.create("acme", **held, random=FakeRandom("carol"), by="root").id
+    world.register(key, administrator=made)
+    return made, lambda: admins.revoke(made, **held, by="root")
+
+
+def test_a_key_ends_with_its_administrator(two: World) -> None:
+    administrator, dismiss = employ(two, CAROL)
+    alice, carol = two.sign(ALICE, DOCS), two.sign(CAROL, DOCS)
+    assert dismiss()
+    assert two.refused(DOCS, alice, carol).reason == "approval.unknown-key"
+    told = {each["administrator"]: each["revoked"] for each in approving.shown(two.desk, "acme")["keys"]}
+    assert told[administrator] is not None and told[""] is None
+    two.apply(DOCS, alice, two.sign(BOB, DOCS))
+
+
+def test_an_administrator_revoked_between_judgement_and_change_does_not_approve(two: World) -> None:
+    _, dismiss = employ(two, CAROL)
+    signatures = [two.sign(ALICE, DOCS), two.sign(CAROL, DOCS)]
+    late = Hurried(two.store.documents, dismiss)
+    with pytest.raises(GatewayError) as caught:
+        administration.apply(
+            replace(two.office, documents=late), "acme", DOCS, "f", by="a", baselines=False,
+            signatures=signatures,
+        )  # fmt: skip
+    assert caught.value.reason == "approval.unknown-key"
+
+
 def test_more_approvals_asked_for_in_between_count(one: World) -> None:
     late = Hurried(
         one.store.documents, lambda: approving.require(one.desk, "acme", 2, by="another", wide=False)
@@ -285,6 +317,61 @@ def test_one_of_a_tenant_adds_no_keys_and_lowers_nothing(two: World) -> None:
     for number in (0, 17):
         with pytest.raises(GatewayError):
             approving.require(two.desk, "acme", number, by="root", wide=True)
+
+
+def meanwhile(world: World, patch: pytest.MonkeyPatch, rival: Callable[[], None], turns: int = 1) -> None:
+    """The rival comes between the next `turns` reads of who must approve and what is made of them."""
+    real, left = world.store.approvals.state, [rival] * turns
+
+    def state(tenant: str) -> ApprovalState:
+        found = real(tenant)
+        if left:
+            turn = left.pop()
+            with patch.context() as undone:
+                undone.setattr(world.store.approvals, "state", real)
+                turn()
+        return found
+
+    patch.setattr(world.store.approvals, "state", state)
+
+
+@pytest.mark.parametrize("said", [None, 3], ids=["default", "said"])
+def test_one_of_a_tenant_cannot_lower_what_is_raised_meanwhile(
+    two: World, said: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if said is not None:
+        approving.require(two.desk, "acme", said, by="root", wide=True)
+    meanwhile(two, monkeypatch, lambda: approving.require(two.desk, "acme", 5, by="root", wide=True))
+    with pytest.raises(GatewayError) as caught:
+        approving.require(two.desk, "acme", 4, by="a", wide=False)
+    assert caught.value.reason == "request.forbidden"
+    assert two.store.approvals.state("acme").needed == 5
+
+
+def test_the_ledger_says_what_the_number_was_when_it_changed(
+    two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(two, monkeypatch, lambda: approving.require(two.desk, "acme", 3, by="root", wide=True))
+    approving.require(two.desk, "acme", 4, by="a", wide=False)
+    told = [body for kind, body in two.entries() if kind == "approval.set"]
+    assert [(body["before"], body["approvals"]) for body in told] == [(2, 3), (3, 4)]
+
+
+def test_a_number_that_never_stays_is_not_replaced(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = itertools.cycle((3, 4))
+    meanwhile(
+        two, monkeypatch, lambda: approving.require(two.desk, "acme", next(numbers), by="root", wide=True), 99
+    )
+    with pytest.raises(GatewayError) as caught:
+        approving.require(two.desk, "acme", 5, by="a", wide=False)
+    assert caught.value.reason == "store.busy"
+
+
+def test_saying_the_same_number_again_changes_nothing(two: World) -> None:
+    approving.require(two.desk, "acme", 3, by="a", wide=False)
+    before = (two.store.documents.epoch(), two.store.ledger.head())
+    approving.require(two.desk, "acme", 3, by="a", wide=False)
+    assert (two.store.documents.epoch(), two.store.ledger.head()) == before
 
 
 # --- back to older content ---

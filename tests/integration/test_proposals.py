@@ -91,6 +91,14 @@ def test_who_proposed_is_not_among_the_approvers(two: World) -> None:
     activate(two, name, two.sign(ALICE, DOCS), two.sign(BOB, DOCS))
 
 
+def test_who_proposed_does_not_approve_the_same_files_handed_in_by_another(two: World) -> None:
+    two.register(CAROL, administrator="writer")
+    propose(two, by="writer")
+    alice, carol = two.sign(ALICE, DOCS), two.sign(CAROL, DOCS)
+    assert two.refused(DOCS, alice, carol, by="another").reason == "approval.missing"
+    two.apply(DOCS, alice, two.sign(BOB, DOCS), by="another")
+
+
 def test_kept_approvals_end_with_the_next_change_and_with_their_key(two: World) -> None:
     name = propose(two)
     for key in (ALICE, BOB):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,13 +85,36 @@ def test_both_ways_say_the_same(
     [
         *places("Not A Tenant"), *places("x" * 64),
         ("POST", "/t//v1/attest"), ("POST", "/t/a/b/v1/attest"), ("POST", "/t/acme"), ("POST", "/t/"),
-        ("POST", "/v1/attest/"), ("POST", "//v1/attest"), ("POST", "/V1/attest"), ("POST", ""),
+        ("POST", "/v1/attest/"), ("POST", "/V1/attest"), ("POST", ""),
         ("GET", "/v1/attest"), ("PUT", "/v1/attest"), ("HEAD", "/healthz"), ("OPTIONS", "/healthz"),
         ("POST", "/t/acme/healthz"), ("GET", "/t/acme/healthz"), ("POST", "/t/\xc3\xa4/v1/attest"),
     ],
 )  # fmt: skip
 def test_odd_paths_and_methods_end_alike(application: Application, method: str, path: str) -> None:
     assert both(application, method, path)
+
+
+@pytest.mark.parametrize(("method", "path"), places())
+def test_a_route_has_one_spelling(application: Application, method: str, path: str) -> None:
+    """What the limiter does not know as a route is none."""
+    for other in (method.lower(), method.title()):
+        status, headers, body = ask(application, environ(other, path))
+        assert (status[:3], json.loads(body)["reason"]) == ("405", "request.method"), other
+        assert method in dict(headers)["allow"].split(", ")
+        assert application.limit_of(other, path) == 0
+    for other in (f"/{path}", f"//{path}", path[1:]):
+        for spelt in (method, method.lower()):
+            status, headers, body = ask(application, environ(spelt, other))
+            assert (status[:3], json.loads(body)["reason"]) == ("404", "request.not-found"), other
+            assert application.limit_of(spelt, other) == 0
+    assert ask(application, environ("post", "/v1/other"))[0][:3] == "404"
+
+
+def test_administrators_routes_have_one_spelling_too(application: Application) -> None:
+    given = "/v1/admin/approvals"
+    assert ask(application, environ("get", given))[0][:3] == "405"
+    assert ask(application, environ("GET", f"/{given}"))[0][:3] == "404"
+    assert ask(application, environ("GET", given))[0][:3] == "401"
 
 
 def test_the_limit_of_a_body_is_the_routes_own(application: Application) -> None:
