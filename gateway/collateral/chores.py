@@ -18,6 +18,11 @@ LEASE = timedelta(seconds=120)
 """Longer than any fetch may take: who holds a lease and is killed keeps the others waiting for so long."""
 _FIRST_RETRY, _LAST_RETRY = timedelta(seconds=30), timedelta(hours=1)
 _ABSENT_RETRY = timedelta(hours=6)
+ABSENT = frozenset({"not-found", "gone"})
+"""Outcomes that say that a vendor does not have it."""
+GIVEN_UP = "given-up"
+"""Outcome of what a vendor twice did not have: remembered, so that it is not asked for again, but no want."""
+_GIVEN_UP_FOR = timedelta(days=1)
 _CIRCUIT_FAILURES = 3
 _CIRCUIT_FIRST, _CIRCUIT_LAST = timedelta(seconds=30), timedelta(minutes=15)
 
@@ -61,7 +66,7 @@ class Task:
     def failed(self, outcome: str, now: datetime, wait: timedelta, jitter: float) -> Task:
         """After a try that did not succeed: later each time, and at least `wait` later. What a vendor does
         not have is asked for again after hours."""
-        absent = outcome in ("not-found", "gone")
+        absent = outcome in ABSENT
         first, last = (_ABSENT_RETRY, _ABSENT_RETRY * 4) if absent else (_FIRST_RETRY, _LAST_RETRY)
         later = min(first * 2 ** min(self.failures, 16), last) * (1 + 0.2 * jitter)
         return replace(
@@ -73,6 +78,10 @@ class Task:
             lease="",
             lease_until=NEVER,
         )
+
+    def given_up(self, now: datetime) -> Task:
+        """No longer wanted, and not to be wanted again for a day."""
+        return replace(self, wanted=None, outcome=GIVEN_UP, retry_at=now + _GIVEN_UP_FOR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +136,8 @@ class Want(NamedTuple):
     """What became of a want. wait: of a budget that is used up, or zero."""
 
     state: str
-    """"new", "known", "full" (too many are waiting) or "spent" (the client's budget is used up)."""
+    """"new", "known", "full" (too many are waiting, of all or of the client) or "spent" (the client's
+    budget is used up)."""
     wait: timedelta = timedelta(0)
 
 
@@ -143,9 +153,12 @@ class Chores(Protocol):
         """Replace, make or drop (None) a task; what is there now."""
         ...
 
-    def want(self, task: Task, now: datetime, *, most: int, interval: timedelta | None, burst: int) -> Want:
+    def want(
+        self, task: Task, now: datetime, *, most: int, interval: timedelta | None, burst: int, each: int
+    ) -> Want:
         """Note a task, unless there is one of that name or `most` are waiting. interval: what it costs its
-        client; None is free. One read when nothing is written."""
+        client, of whom at most `each` may wait; None is free and not counted. One read when nothing is
+        written."""
         ...
 
     def hosts(self) -> Sequence[Host]: ...
@@ -163,5 +176,6 @@ class Chores(Protocol):
         ...
 
     def tidy(self, now: datetime) -> int:
-        """Forget budgets that are full again, and wants that nothing came of; how many."""
+        """Forget budgets that are full again, wants that nothing came of in two days, and what was given up
+        long enough ago; how many."""
         ...

@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from gateway.collateral import importing, issuers, slots
-from gateway.collateral.chores import NEVER, Chores, Host, Task
+from gateway.collateral.chores import ABSENT, NEVER, Chores, Host, Task
 from gateway.collateral.dial import Get, Outcome, Reply, Request
-from gateway.collateral.schedule import Action, Rules, due, jitter
+from gateway.collateral.schedule import Action, Rules, due, is_strangers, jitter
 from gateway.collateral.vendors import Vendor
 from gateway.errors import GatewayError, GatewayReason
 from gateway.ports import Clock, CollateralStore, HeldCollateral, Ledger, Placed
@@ -249,7 +249,9 @@ class Engine:
         def failed(found: Task | None) -> Task | None:
             if found is None:
                 return None
-            return replace(found.failed(outcome, now, wait, jitter(action.name)), asked=asked)
+            after = replace(found.failed(outcome, now, wait, jitter(action.name)), asked=asked)
+            twice = outcome in ABSENT and found.outcome in ABSENT
+            return after.given_up(now) if twice and is_strangers(found) else after
 
         self.chores.change_task(action.name, failed)
 

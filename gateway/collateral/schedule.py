@@ -150,5 +150,10 @@ def _fair(actions: list[Action], tasks: Mapping[TaskName, Task], now: datetime) 
 
 
 def _tried(task: Task) -> bool:
+    return is_strangers(task) and bool(task.failures or task.asked)
+
+
+def is_strangers(task: Task) -> bool:
+    """Wanted because evidence named it, which anybody can make up."""
     stranger = task.name.kind in NAMED_BY_EVIDENCE and task.client != OPERATOR
-    return stranger and bool(task.failures or task.asked)
+    return stranger and task.wanted is not None

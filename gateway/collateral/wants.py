@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway.collateral import slots
-from gateway.collateral.chores import Chores, Task, TaskName, Want
+from gateway.collateral.chores import ABSENT, GIVEN_UP, Chores, Task, TaskName, Want
 from gateway.collateral.vendors import Vendor
 from verifiers.model import Need
 
 MAX_WAITING = 2048
 """Wants that may wait at once: at KDS's pace more than five hours of them."""
+MAX_OF_CLIENT = 64
+"""Of those, what evidence of one client named."""
 BURST = 32
 """Machines that a client may bring at once, before the hourly rate counts."""
 NAMED_BY_EVIDENCE = frozenset({"amd.vcek", "intel.tcb-info", "intel.pck"})
@@ -64,6 +66,7 @@ class Wants:
             most=MAX_WAITING if stranger else 2 * MAX_WAITING,
             interval=self.interval if stranger else None,
             burst=BURST,
+            each=MAX_OF_CLIENT,
         )
         return self._wait(found, name, now)
 
@@ -73,7 +76,7 @@ class Wants:
         if found.state == "spent":
             return _seconds(found.wait)
         waiting = self.chores.task(name) if found.state == "known" else None
-        if waiting is not None and waiting.outcome in ("not-found", "gone"):
+        if waiting is not None and waiting.outcome in (*ABSENT, GIVEN_UP):
             return None if now < waiting.retry_at else _SOON
         if waiting is not None and waiting.retry_at > now:
             return _seconds(waiting.retry_at - now)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway.collateral.chores import Host, Task, TaskName, Want, bucket_wait
+from gateway.collateral.chores import GIVEN_UP, Host, Task, TaskName, Want, bucket_wait
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection
 from gateway.store.database import Database
@@ -19,9 +19,11 @@ _TASKS = """
 """
 _NAMED = " AND kind = ? AND key = ? AND channel = ?"
 _DROP_TASK = "DELETE FROM collateral_task WHERE tenant = ''" + _NAMED  # noqa: S608
+_OVER = f" AND wanted IS NULL AND outcome = '{GIVEN_UP}' AND retry_at <= ? AND lease_until <= ?"
 _ABOUT_WANT = f"""
-    SELECT EXISTS (SELECT 1 FROM collateral_task WHERE tenant = ''{_NAMED}),
+    SELECT EXISTS (SELECT 1 FROM collateral_task WHERE tenant = ''{_NAMED} AND NOT (1{_OVER})),
         (SELECT count(*) FROM collateral_task WHERE wanted IS NOT NULL),
+        (SELECT count(*) FROM collateral_task WHERE wanted IS NOT NULL AND client = ?),
         (SELECT spent_until FROM collateral_budget WHERE tenant = '' AND client = ?)
 """  # noqa: S608
 _COUNT = """
@@ -71,13 +73,25 @@ class SqliteChores:
 
         return self._database.write(inside)
 
-    def want(self, task: Task, now: datetime, *, most: int, interval: timedelta | None, burst: int) -> Want:
-        rows = self._database.query(_ABOUT_WANT, (*task.name, task.client))
-        known, waiting, spent = rows[0]
-        refusal = _refusal(known, waiting, spent, now, most, interval, burst)
+    def want(
+        self, task: Task, now: datetime, *, most: int, interval: timedelta | None, burst: int, each: int
+    ) -> Want:
+        def refused(known: bool, waiting: int, own: int, spent: int | None) -> Want | None:
+            if known:
+                return Want("known")
+            if waiting >= most or (interval is not None and own >= each):
+                return Want("full")
+            if interval is not None and spent is not None:
+                wait = bucket_wait(from_micros(spent), now, interval, burst)
+                if wait:
+                    return Want("spent", wait)
+            return None
+
+        rows = self._database.query(_ABOUT_WANT, _about(task, now, task.client))
+        refusal = refused(*rows[0])
         if refusal is not None:
             return refusal
-        return self._database.write(lambda connection: _want(connection, task, now, most, interval, burst))
+        return self._database.write(lambda connection: _want(connection, task, now, interval, refused))
 
     def hosts(self) -> Sequence[Host]:
         return tuple(map(_host, self._database.query(_HOSTS + " ORDER BY name")))
@@ -111,58 +125,44 @@ class SqliteChores:
                 "DELETE FROM collateral_budget WHERE spent_until <= ?", (to_micros(now),)
             )
             old = connection.execute(
-                "DELETE FROM collateral_task WHERE wanted IS NOT NULL AND wanted < ? AND retry_at <= ?"
-                " AND lease_until <= ?",
-                (to_micros(now - _KEPT), to_micros(now), to_micros(now)),
+                "DELETE FROM collateral_task WHERE wanted IS NOT NULL AND wanted < ? AND lease_until <= ?",
+                (to_micros(now - _KEPT), to_micros(now)),
             )
-            return full.rowcount + old.rowcount
+            over = connection.execute(
+                f"DELETE FROM collateral_task WHERE tenant = ''{_OVER}",  # noqa: S608
+                (to_micros(now), to_micros(now)),
+            )
+            return full.rowcount + old.rowcount + over.rowcount
 
         return self._database.write(inside)
 
 
+def _about(task: Task, now: datetime, budget: str) -> tuple[object, ...]:
+    return (*task.name, to_micros(now), to_micros(now), task.client, budget)
+
+
 def _want(
-    connection: Connection, task: Task, now: datetime, most: int, interval: timedelta | None, burst: int
+    connection: Connection,
+    task: Task,
+    now: datetime,
+    interval: timedelta | None,
+    refused: Callable[[bool, int, int, int | None], Want | None],
 ) -> Want:
     """The same questions once more, now that nobody else can write."""
-    known = connection.execute(_TASKS + _NAMED, task.name).fetchone() is not None
-    (waiting,) = connection.execute(
-        "SELECT count(*) FROM collateral_task WHERE wanted IS NOT NULL"
-    ).fetchone()
     client = task.client
-    row = connection.execute(_BUDGET, (client,)).fetchone()
-    if row is None and interval is not None:
+    if interval is not None and connection.execute(_BUDGET, (client,)).fetchone() is None:
         (clients,) = connection.execute("SELECT count(*) FROM collateral_budget").fetchone()
         if clients >= _MAX_BUDGETS:
             client = _EVERYBODY_ELSE
-            row = connection.execute(_BUDGET, (client,)).fetchone()
-    refusal = _refusal(known, waiting, None if row is None else row[0], now, most, interval, burst)
+    known, waiting, own, until = connection.execute(_ABOUT_WANT, _about(task, now, client)).fetchone()
+    refusal = refused(known, waiting, own, until)
     if refusal is not None:
         return refusal
     if interval is not None:
-        spent = now if row is None else max(from_micros(row[0]), now)
+        spent = now if until is None else max(from_micros(until), now)
         connection.execute(_SPEND, (client, to_micros(spent + interval)))
     connection.execute(_PUT_TASK, _row(task))
     return Want("new")
-
-
-def _refusal(
-    known: bool,
-    waiting: int,
-    spent: int | None,
-    now: datetime,
-    most: int,
-    interval: timedelta | None,
-    burst: int,
-) -> Want | None:
-    if known:
-        return Want("known")
-    if waiting >= most:
-        return Want("full")
-    if interval is not None and spent is not None:
-        wait = bucket_wait(from_micros(spent), now, interval, burst)
-        if wait:
-            return Want("spent", wait)
-    return None
 
 
 def _task(row: Sequence[Any]) -> Task:
