@@ -224,13 +224,6 @@ def _under_what_counts(gateway: Gateway, attempt: Attempt, decide: Callable[[int
     )
 
 
-def _compiled(gateway: Gateway, attempt: Attempt) -> Compiled:
-    """What is active for the attempt's tenant now, and noted for a replay."""
-    compiled = gateway.appraiser.book.of(attempt.tenant)
-    attempt.baselines = compiled.platform.baselines
-    return compiled
-
-
 def _judge(
     gateway: Gateway, compiled: Compiled, verification: Verification, now: datetime
 ) -> Callable[[str | None], Appraisal]:
@@ -317,13 +310,19 @@ def _verify(
 ) -> dict[str, Any]:
     opened = _open(attempt, request.evidence)
     verification, attempt.inputs = gateway.appraiser.verify(opened, binding, attempt.at, attempt.errand)
-    compiled = _compiled(gateway, attempt)
-    appraisal = gateway.appraiser.judge(verification, compiled, _named(compiled, request.policy), attempt.at)
-    expires, told = _expiry(gateway, verification, attempt.at), record.of(appraisal)
-    if runtime is not None and appraisal.verdict is Verdict.ACCEPTED:
-        gateway.recorder.accept(attempt, appraisal, told, expires, releasable=False)
-    elif runtime is not None:
-        gateway.recorder.refuse(attempt, of_appraisal(appraisal), appraisal)
+    expires = _expiry(gateway, verification, attempt.at)
+
+    def decide(epoch: int, compiled: Compiled) -> tuple[Appraisal, dict[str, Any]]:
+        name = _named(compiled, request.policy)
+        appraisal = gateway.appraiser.judge(verification, compiled, name, attempt.at)
+        told = record.of(appraisal)
+        if runtime is not None and appraisal.verdict is Verdict.ACCEPTED:
+            gateway.recorder.accept(attempt, appraisal, told, expires, releasable=False, epoch=epoch)
+        elif runtime is not None:
+            gateway.recorder.refuse(attempt, of_appraisal(appraisal), appraisal)
+        return appraisal, told
+
+    appraisal, told = _under_what_counts(gateway, attempt, decide)
     nonce = b64.encode_url(binding.expected) if isinstance(binding, ReportData) else None
     token = _token(gateway, attempt, appraisal, told, expires, runtime, ear.BACKGROUND, nonce)
     reply = {"attempt": attempt.id, "ear": token} | record.public(told)

@@ -50,14 +50,18 @@ def site(tmp_path: Path) -> Iterator[Site]:
     prepared.store.close()
 
 
+BETWEEN = ("release.intent", "verify.accepted")
+
+
 class Late:
-    """A journal before whose next intents something else happens: between the decision and its commit."""
+    """A journal before whose next intents, or next acceptance for who only verifies, something else happens:
+    between the decision and its commit."""
 
     def __init__(self, inner: Any, *first: Callable[[], None]) -> None:
         self._inner, self._first = inner, list(first)
 
     def commit(self, entries: Sequence[NewEntry], *more: Any, **named: Any) -> Any:
-        if self._first and any(entry.kind == "release.intent" for entry in entries):
+        if self._first and any(entry.kind in BETWEEN for entry in entries):
             self._first.pop(0)()
         return self._inner.commit(entries, *more, **named)
 
@@ -124,6 +128,14 @@ def test_a_policy_changed_by_another_process_in_between_decides(
         ask(hurried(site, another(tmp_path, str(stricter))))
     assert caught.value.why.where == "snp/guest"
     assert opened == [] and "release.intent" not in kinds(site)
+
+
+def test_who_verifies_is_told_what_counts_when_it_is_written_down(site: Site, tmp_path: Path) -> None:
+    body = attest_body(site, release=())
+    before = len(kinds(site))
+    reply = pipeline.verify(hurried(site, another(tmp_path, "retire")), "default", body)
+    assert reply["verdict"] != "accepted"
+    assert kinds(site)[before:] == ["policy.retire", "verify.refused"]
 
 
 def test_a_change_that_still_allows_is_named_in_the_intent(site: Site, tmp_path: Path) -> None:
