@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 from pathlib import Path
@@ -16,7 +17,8 @@ def post(
 ) -> tuple[http.client.HTTPResponse, dict[str, object]]:
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
     try:
-        connection.request(method, path, body, {"Content-Type": "application/json"})
+        with contextlib.suppress(BrokenPipeError):  # the reply may come before the body was sent
+            connection.request(method, path, body, {"Content-Type": "application/json"})
         reply = connection.getresponse()
         return reply, json.loads(reply.read())
     finally:
@@ -33,7 +35,7 @@ def test_who_asks_too_often_is_told_when_to_come_again_and_leaves_nothing(tmp_pa
         assert secrets
         head = server.anonymous.get("/v1/ledger/checkpoint")
         assert post(server, "/v1/attest", b"{}")[0].status == 400
-        large = b"x" * 1_000_000
+        large = b"x" * 100_000
         for path, body in (("/v1/attest", b"{}"), ("/t/acme/v1/release", b""), ("/v1/verify", large)):
             reply, told = post(server, path, body)
             assert (reply.status, told["reason"]) == (429, "request.rate-limited")
