@@ -92,8 +92,8 @@ def verify(
         from gateway.cli.replay import Source, repeat  # brings the store and the server along
 
         source = Source(replay=replay, collateral=with_collateral, files=collateral, data=data, client=client)
-        _require_alone(evidence, kind, event_log, report_data, policy, require, reference, fetch, development)
-        _require_alone(config_file)
+        alone = evidence, kind, event_log, report_data, policy, require, reference, fetch, development
+        _require_alone(*alone, config_file)
         raise SystemExit(EXIT[repeat(source, at, as_json)])
     try:
         if evidence is None:
@@ -134,5 +134,5 @@ def _require_alone(*others: object) -> None:
     if any(others):
         raise InputError(
             "--replay: expected none of EVIDENCE, --type, --event-log, --report-data, --policy, --require, "
-            "--reference, --fetch and --development: the attempt brings them"
+            "--reference, --fetch, --config and --development: the attempt brings them"
         )

@@ -120,6 +120,7 @@ def test_another_verifier_is_said(site: Site, tmp_path: Path) -> None:
         (("--event-log", "x"), "expected none of EVIDENCE"),
         (("--policy", "x"), "expected none of EVIDENCE"),
         (("--development",), "expected none of EVIDENCE"),
+        (("--config", "x"), "--fetch, --config and --development"),
         (("--at", "yesterday"), "--at: expected a time"),
         (("--with-collateral", "now"), "expected a bundle that was exported with today's collateral"),
         (("--collateral", "x"), "expected --with-collateral now"),
