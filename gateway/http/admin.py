@@ -9,11 +9,9 @@ from gateway import administration, admins, secrets
 from gateway.errors import GatewayError, GatewayReason
 from gateway.http.handlers import Site, limit_of
 from gateway.http.message import Call, Reply, json_reply
-from gateway.http.problem import MEDIA_TYPE
 from gateway.ports import StoredAdministrator
 from gateway.protocol.names import refuse, secret_path
 from gateway.record import rfc3339
-from policies.errors import PolicyError
 
 _KINDS = ("baseline", "reference", "release")
 
@@ -48,12 +46,7 @@ def remove_secret(site: Site, call: Call) -> Reply:
 def apply_policies(site: Site, call: Call) -> Reply:
     """The body is one YAML file; ?name= is what messages call it."""
     name = call.query.get("name", "body")[:200]
-    try:
-        made = administration.apply(
-            site.office, call.tenant, call.body, name, by=who(call), baselines=call.wide
-        )
-    except PolicyError as error:
-        return policy_errors(error)
+    made = administration.apply(site.office, call.tenant, call.body, name, by=who(call), baselines=call.wide)
     return json_reply({"activated": made})
 
 
@@ -79,10 +72,7 @@ def retire_policy(site: Site, call: Call) -> Reply:
     if kind == "baseline":
         require_wide(call, "baselines")
     signatures = [text for text in call.query.get("signatures", "").split(",") if text]
-    try:
-        administration.retire(site.office, call.tenant, kind, name, by=who(call), signatures=signatures)
-    except PolicyError as error:
-        return policy_errors(error)
+    administration.retire(site.office, call.tenant, kind, name, by=who(call), signatures=signatures)
     return json_reply({"kind": kind, "name": name, "retired": True})
 
 
@@ -207,27 +197,3 @@ def _absent(what: str, name: str) -> GatewayError:
         expected=f"a known {what}",
         found=repr(name[:64]),
     )
-
-
-def policy_errors(error: PolicyError) -> Reply:
-    """422 with every problem: nothing of the file was activated."""
-    errors = [
-        {
-            "reason": each.reason,
-            "file": each.file,
-            "line": each.line,
-            "column": each.column,
-            "message": each.message,
-            "hint": each.hint,
-        }
-        for each in error.errors
-    ]
-    body = {
-        "type": f"urn:sealgate:problem:{error.reason}",
-        "title": "The document cannot be activated",
-        "status": 422,
-        "reason": error.reason,
-        "detail": str(error),
-        "errors": errors,
-    }
-    return Reply(status=422, body=json.dumps(body).encode(), media_type=MEDIA_TYPE)

@@ -19,6 +19,7 @@ from gateway.http.message import Call, Reply, Role
 from gateway.http.routes import Route
 from gateway.ports import DEFAULT_TENANT
 from gateway.protocol.names import tenant_name
+from policies.errors import PolicyError
 
 Environ = Mapping[str, Any]
 _HEADERS = {
@@ -36,9 +37,16 @@ def answer(site: Site, route: Route, environ: Environ, params: Mapping[str, str]
     try:
         reply = route.handler(site, _call(site, route, environ, params))
     except Exception as error:
-        reply = failure(error).reply()
+        reply = _failed(route, error).reply()
     site.metrics.count("sealgate_http_requests_total", route=route.path, status=str(reply.status))
     return reply
+
+
+def _failed(route: Route, error: Exception) -> problem.Problem:
+    """What is wrong with documents is told to administrators only: to a guest it is our own fault."""
+    if isinstance(error, PolicyError) and route.role is Role.ADMIN:
+        return problem.of_documents(error)
+    return failure(error)
 
 
 def failure(error: Exception) -> problem.Problem:

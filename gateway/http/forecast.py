@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from gateway.forecast import fleet
-from gateway.http.admin import policy_errors, require_wide
+from gateway.http.admin import require_wide
 from gateway.http.handlers import Site, limit_of
 from gateway.http.message import Call, Reply, json_reply
 from gateway.protocol.names import refuse
-from policies.errors import PolicyError
 
 DAYS, MOST_DAYS = 30, 36_500
 MACHINES = 500
@@ -23,15 +22,12 @@ def forecast(site: Site, call: Call) -> Reply:
     if not 1 <= days <= MOST_DAYS:
         raise refuse("days", expected=f"1..{MOST_DAYS}", found=repr(text[:40]))
     name = call.query.get("name", "body")[:200]
-    try:
-        found = fleet.forecast(
-            site.forecaster,
-            site.gateway.clock.now(),
-            days=days,
-            most=limit_of(call, MACHINES, fleet.MOST_MACHINES),
-            baseline=call.body or None,
-            name=name,
-        )
-    except PolicyError as error:
-        return policy_errors(error)
+    found = fleet.forecast(
+        site.forecaster,
+        site.gateway.clock.now(),
+        days=days,
+        most=limit_of(call, MACHINES, fleet.MOST_MACHINES),
+        baseline=call.body or None,
+        name=name,
+    )
     return json_reply(found)

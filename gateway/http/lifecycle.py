@@ -7,11 +7,10 @@ from typing import Any
 
 from gateway import administration, approval, approving, leases, proposals
 from gateway.errors import GatewayError, GatewayReason
-from gateway.http.admin import policy_errors, require_wide, who
+from gateway.http.admin import require_wide, who
 from gateway.http.handlers import Site, limit_of
 from gateway.http.message import Call, Reply, json_reply
 from gateway.protocol.names import refuse
-from policies.errors import PolicyError
 from policies.strictyaml import MAX_BYTES
 from verifiers.codec import b64, strictjson
 
@@ -24,27 +23,21 @@ def activate(site: Site, call: Call) -> Reply:
     """Every document of the files at once: {"files": [{"name", "source": base64url}], "signatures": […]}."""
     members = _members(call.body, {"files"}, {"signatures"})
     files = _files(members)
-    try:
-        made = administration.activate(
-            site.office,
-            call.tenant,
-            files,
-            by=who(call),
-            baselines=call.wide,
-            signatures=_signatures(members),
-        )
-    except PolicyError as error:
-        return policy_errors(error)
+    made = administration.activate(
+        site.office,
+        call.tenant,
+        files,
+        by=who(call),
+        baselines=call.wide,
+        signatures=_signatures(members),
+    )
     return json_reply({"activated": made})
 
 
 def propose(site: Site, call: Call) -> Reply:
     """{"files": [{"name", "source": base64url}]}: kept under the name of their content."""
     files = _files(_members(call.body, {"files"}, set()))
-    try:
-        made = proposals.propose(site.office, call.tenant, files, by=who(call), baselines=call.wide)
-    except PolicyError as error:
-        return policy_errors(error)
+    made = proposals.propose(site.office, call.tenant, files, by=who(call), baselines=call.wide)
     return json_reply(made, 201)
 
 
@@ -79,17 +72,14 @@ def approve(site: Site, call: Call) -> Reply:
 def activate_proposal(site: Site, call: Call) -> Reply:
     """{"signatures": […]}, beside those that are kept."""
     members = _members(call.body, set(), {"signatures"})
-    try:
-        made = proposals.activate(
-            site.office,
-            call.tenant,
-            call.params["id"],
-            by=who(call),
-            baselines=call.wide,
-            signatures=_signatures(members),
-        )
-    except PolicyError as error:
-        return policy_errors(error)
+    made = proposals.activate(
+        site.office,
+        call.tenant,
+        call.params["id"],
+        by=who(call),
+        baselines=call.wide,
+        signatures=_signatures(members),
+    )
     return json_reply({"activated": made})
 
 
@@ -100,34 +90,28 @@ def rollback(site: Site, call: Call) -> Reply:
     for at, each in enumerate(_list(members["documents"], "documents", _MOST_DOCUMENTS)):
         found = _exactly(each, f"documents[{at}]", {"name", "to"}, set())
         wanted.append((_text(found["name"], "name"), _text(found["to"], "to")))
-    try:
-        made = administration.rollback(
-            site.office,
-            call.tenant,
-            wanted,
-            by=who(call),
-            baselines=call.wide,
-            signatures=_signatures(members),
-        )
-    except PolicyError as error:
-        return policy_errors(error)
+    made = administration.rollback(
+        site.office,
+        call.tenant,
+        wanted,
+        by=who(call),
+        baselines=call.wide,
+        signatures=_signatures(members),
+    )
     return json_reply({"activated": made})
 
 
 def running_leases(site: Site, call: Call) -> Reply:
     """Which running leases would not be renewed under what counts now."""
     gateway = site.gateway
-    try:
-        found = leases.review(
-            site.office.ledger,
-            gateway.appraisals,
-            gateway.keys,
-            gateway.appraiser,
-            call.tenant,
-            gateway.clock.now(),
-        )
-    except PolicyError as error:
-        return policy_errors(error)
+    found = leases.review(
+        site.office.ledger,
+        gateway.appraisals,
+        gateway.keys,
+        gateway.appraiser,
+        call.tenant,
+        gateway.clock.now(),
+    )
     return json_reply(found)
 
 

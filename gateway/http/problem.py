@@ -76,6 +76,28 @@ def of(error: BaseException) -> Problem:
     return plain(GatewayReason.INTERNAL)
 
 
+def of_documents(error: PolicyError) -> Problem:
+    """For administrators, whose documents they are: every problem, and where. Nothing was activated."""
+    errors = [
+        {
+            "reason": each.reason,
+            "file": each.file,
+            "line": each.line,
+            "column": each.column,
+            "message": each.message,
+            "hint": each.hint,
+        }
+        for each in error.errors
+    ]
+    return Problem(
+        status=422,
+        title="The document cannot be activated",
+        reason=error.reason,
+        detail=str(error),
+        members={"errors": errors},
+    )
+
+
 def closing(found: Problem) -> Problem:
     """The same, and the connection ends with it."""
     return replace(found, headers={**found.headers, "Connection": "close"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -152,9 +153,11 @@ def _changes(was: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]])
 
 def _by_id(checks: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], Mapping[str, Any]]:
     out: dict[tuple[str, int], Mapping[str, Any]] = {}
+    seen: Counter[str] = Counter()
     for check in checks:
-        number = sum(key[0] == check["id"] for key in out)
-        out[str(check["id"]), number] = check
+        name = str(check["id"])
+        out[name, seen[name]] = check
+        seen[name] += 1
     return out
 
 
