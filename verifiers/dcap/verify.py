@@ -219,7 +219,8 @@ def _dates(out: Examined, found: PckChain | Problem, now: datetime) -> Check:
 
 
 def _validity(cert: Certificate) -> str:
-    return f"{chains.shown(cert.subject_cn)}: {cert.not_before.isoformat()} to {cert.not_after.isoformat()}"
+    window = f"{cert.not_before:%Y-%m-%dT%H:%M:%SZ} to {cert.not_after:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{chains.shown(cert.subject_cn)}: {window}"
 
 
 def _revocation(

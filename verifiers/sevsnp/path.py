@@ -108,9 +108,9 @@ def dates(leaf: Leaf | None, report: SnpReport, judged: Judged, now: datetime) -
     wrong = []
     for cn, start, end in _windows(leaf):
         if now < start:
-            wrong.append(f"{cn} is not valid before {start:%Y-%m-%dT%H:%M:%SZ}")
+            wrong.append(f"{cn} is not valid before {_time(start)}")
         elif now >= end:
-            wrong.append(f"{cn} expired at {end:%Y-%m-%dT%H:%M:%SZ}")
+            wrong.append(f"{cn} expired at {_time(end)}")
     if wrong:
         return Check(
             "snp.chain-dates",
@@ -121,7 +121,7 @@ def dates(leaf: Leaf | None, report: SnpReport, judged: Judged, now: datetime) -
             Reason.SNP_CHAIN_DATES,
             "give a certificate that is valid now; for an old report, verify it at its own time",
         )
-    return Check("snp.chain-dates", PASSED, _DATES, f"until {min(ends(leaf)).isoformat()}", RFC5280)
+    return Check("snp.chain-dates", PASSED, _DATES, f"until {_time(min(ends(leaf)))}", RFC5280)
 
 
 def ends(leaf: Leaf) -> list[datetime]:
@@ -159,7 +159,7 @@ def revocation(leaf: Leaf | None, judged: Judged, now: datetime) -> tuple[Check,
     current = [crl for crl in lists if crl.current_at(now)]
     if current:
         crl = max(current, key=lambda each: (each.number, each.this_update))
-        found = f"CRL {crl.number} of {ark.cn}, until {crl.next_update.isoformat()}"
+        found = f"CRL {crl.number} of {ark.cn}, until {_time(crl.next_update)}"
         return Check(name, PASSED, _REVOCATION, found, RFC5280), crl
     outcome, found, reason = _no_crl(ark, judged, lists, now)
     return Check(name, outcome, _REVOCATION, found, RFC5280, reason, fix), None
@@ -175,11 +175,15 @@ def _no_crl(ark: roots.Anchor, judged: Judged, lists: list[Crl], now: datetime) 
         return FAILED, _forged(ark), Reason.CRL_SIGNATURE
     ended = [crl.next_update for crl in lists if crl.this_update <= now]
     if ended:
-        return UNKNOWN, f"CRL of {ark.cn} expired at {max(ended).isoformat()}", Reason.CRL_EXPIRED
+        return UNKNOWN, f"CRL of {ark.cn} expired at {_time(max(ended))}", Reason.CRL_EXPIRED
     if lists:
-        start = min(crl.this_update for crl in lists).isoformat()
+        start = _time(min(crl.this_update for crl in lists))
         return UNKNOWN, f"CRL of {ark.cn} is not valid before {start}", Reason.CRL_NOT_YET_VALID
     return NOT_CHECKED, f"no CRL of {ark.cn}", Reason.SNP_CRL_MISSING
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _forged(ark: roots.Anchor) -> str:
