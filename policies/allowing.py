@@ -6,7 +6,9 @@ risk covers a finding while it is in time and everything it was limited to is ce
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from policies.compiler import AllowProgram, Program
 from policies.logic import Facts, judge, truth

@@ -16,8 +16,10 @@ not decide. Claims of evidence that is not authentic are never evaluated: they a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from policies import tcb
 from policies.allowing import BLOCKING, Candidate, choose

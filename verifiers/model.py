@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import msgspec
+
 
 class TeeKind(enum.StrEnum):
     SEV_SNP = "sev-snp"
@@ -42,8 +44,7 @@ class Verdict(enum.StrEnum):
     MALFORMED = "malformed"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """One finding.
 
     id: stable name of the question ("snp.signature").
@@ -67,8 +68,7 @@ class Check:
         return None if self.outcome is Outcome.PASSED else (self.reason or self.id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TcbVersion:
+class TcbVersion(msgspec.Struct, frozen=True, kw_only=True):
     """SEV-SNP TCB_VERSION, by component (AMD 56860, TCB_VERSION; layout depends on product).
 
     There is deliberately no `<` and no integer form: TCBs are compared component by component.
@@ -138,8 +138,7 @@ class Endorsements:
     cache: ChainCache = field(default_factory=NoCache)
 
 
-@dataclass(frozen=True, slots=True)
-class ReportData:
+class ReportData(msgspec.Struct, frozen=True):
     """The 64 bytes that REPORT_DATA must equal, computed by us from our own challenge."""
 
     expected: bytes
@@ -194,8 +193,7 @@ class EndorsementFacts:
     simulated: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvidenceSummary:
+class EvidenceSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What was looked at. `digest` is SHA-256 over the *signed* bytes: signatures are malleable, so
     the whole file is no identity."""
 
@@ -220,8 +218,7 @@ class TcbShort:
     raised_by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tcb:
+class Tcb(msgspec.Struct, frozen=True, kw_only=True):
     """status: Intel's word (UpToDate, OutOfDate …, NotSupported), or None while undecidable; for AMD the
     baseline fills `ok`, `below_floor` or `no_floor` in at appraisal."""
 
@@ -231,8 +228,7 @@ class Tcb:
     short: tuple[TcbShort, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """Everything `verify` found out, at one instant. Made by verifiers/verdict.py only.
 
     signature_valid: the evidence's own signature holds over the bytes received, under the leaf given. For a

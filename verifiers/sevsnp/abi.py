@@ -12,8 +12,9 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+import msgspec
 
 from verifiers.codec.reader import Field
 from verifiers.errors import EvidenceFormatError, Reason
@@ -131,8 +132,10 @@ class SigningKey(enum.Enum):
     NONE = 7
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnpReport:
+_SIGNING_KEYS = MappingProxyType({key.value: key for key in SigningKey})
+
+
+class SnpReport(msgspec.Struct, frozen=True, kw_only=True):
     """A report cut into fields, *not* trusted. Signatures are checked over `raw`, never over fields.
 
     raw: the 1184 bytes received. TCBs are 8 raw bytes, since their layout depends on the product
@@ -192,8 +195,7 @@ class SnpReport:
     @property
     def signing_key(self) -> SigningKey | None:
         """None for a reserved value."""
-        number = self.key_info >> 2 & 7
-        return SigningKey(number) if number in (0, 1, 7) else None
+        return _SIGNING_KEYS.get(self.key_info >> 2 & 7)
 
 
 def cut(raw: bytes) -> dict[str, bytes]:

@@ -49,6 +49,7 @@ class Leaf:
     named: the issuer that it names, by product and role, trusted or not; None for a name that AMD does
     not use. issuer, ark: the pinned keys that vouch for it; None when no signature leads to a pin.
     wrong_names: what is not as AMD writes names and flags; empty when all is well.
+    windows: who is valid from when until when, of the certificate and of each pinned key above it.
     """
 
     certificate: Certificate
@@ -60,6 +61,7 @@ class Leaf:
     issuer: Anchor | None
     ark: Anchor | None
     wrong_names: tuple[str, ...]
+    windows: tuple[tuple[str, datetime, datetime], ...]
 
     @property
     def simulated(self) -> bool:
@@ -240,6 +242,8 @@ def _leaf(cert: Certificate) -> Leaf:
         problem = str(error)
     named = _BY_CN.get(cert.issuer_cn, ())
     issuer = issuer_of(cert, named)
+    ark = roots.ark_of(issuer) if issuer else None
+    pins = ((pin.cn, pin.not_before, pin.not_after) for pin in (issuer, ark) if pin is not None)
     key = cert.public_key
     return Leaf(
         certificate=cert,
@@ -251,8 +255,9 @@ def _leaf(cert: Certificate) -> Leaf:
         problem=problem,
         named=named[0] if named and named[0].role is not Role.ARK else None,
         issuer=issuer,
-        ark=roots.ark_of(issuer) if issuer else None,
+        ark=ark,
         wrong_names=tuple(_wrong_names(cert)),
+        windows=((cert.subject_cn, cert.not_before, cert.not_after), *pins),
     )
 
 

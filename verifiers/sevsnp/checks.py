@@ -131,11 +131,14 @@ _MASKS: Mapping[tuple[int, Product | None], int] = MappingProxyType(
 )
 
 
+_MB1 = GuestPolicy.RESERVED_MB1.value
+
+
 def reserved(report: SnpReport, line: Product | None) -> Check:
     """line: whose TCB layout to use; None checks no TCB byte. Unknown versions are read like 5."""
     mask = _MASKS.get((report.version, line)) or _MASKS[5, line]
     wrong = int.from_bytes(report.raw, "little") & mask
-    if not wrong and report.policy & GuestPolicy.RESERVED_MB1:
+    if not wrong and report.policy & _MB1:
         return _RESERVED_OK
     found = []
     for field in LAYOUT:
@@ -147,7 +150,7 @@ def reserved(report: SnpReport, line: Product | None) -> Check:
         else:
             first = field.offset + next(i for i in range(field.size) if part >> 8 * i & 0xFF)
             found.append(f"{field.name}: byte {first:#05x} is {report.raw[first]:#04x}")
-    if not report.policy & GuestPolicy.RESERVED_MB1:
+    if not report.policy & _MB1:
         found.append("POLICY bit 17 is 0")
     return Check("snp.reserved", FAILED, _RESERVED, "; ".join(found), ABI, Reason.SNP_RESERVED)
 

@@ -106,7 +106,7 @@ def dates(leaf: Leaf | None, report: SnpReport, judged: Judged, now: datetime) -
         outcome, found, reason, _ = absent(report, judged)
         return Check("snp.chain-dates", outcome, _DATES, found, RFC5280, reason)
     wrong = []
-    for cn, start, end in _windows(leaf):
+    for cn, start, end in leaf.windows:
         if now < start:
             wrong.append(f"{cn} is not valid before {_time(start)}")
         elif now >= end:
@@ -126,16 +126,7 @@ def dates(leaf: Leaf | None, report: SnpReport, judged: Judged, now: datetime) -
 
 def ends(leaf: Leaf) -> list[datetime]:
     """The end of every window that the path relies on."""
-    return [end for _, _, end in _windows(leaf)]
-
-
-def _windows(leaf: Leaf) -> list[tuple[str, datetime, datetime]]:
-    cert = leaf.certificate
-    out = [(cert.subject_cn, cert.not_before, cert.not_after)]
-    for anchor in (leaf.issuer, leaf.ark):
-        if anchor is not None:
-            out.append((anchor.cn, anchor.not_before, anchor.not_after))
-    return out
+    return [end for _, _, end in leaf.windows]
 
 
 def revocation(leaf: Leaf | None, judged: Judged, now: datetime) -> tuple[Check, Crl | None]:
@@ -149,8 +140,6 @@ def revocation(leaf: Leaf | None, judged: Judged, now: datetime) -> tuple[Check,
     if issuer is None or ark is None:
         found = "no chain to ask about"
         return Check(name, NOT_CHECKED, _REVOCATION, found, RFC5280, Reason.SNP_CRL_MISSING), None
-    path = "vlek" if issuer.role is Role.ASVK else "vcek"
-    fix = f"give the current CRL of {ark.cn} (KDS: /{path}/v1/{ark.product}/crl)"
     lists = [crl for crl, signer in judged.lists if signer is ark]
     revoked = sorted({a.cn for a in (issuer, ark) for crl in lists if a.serial in crl.revoked})
     if revoked:
@@ -162,6 +151,8 @@ def revocation(leaf: Leaf | None, judged: Judged, now: datetime) -> tuple[Check,
         found = f"CRL {crl.number} of {ark.cn}, until {_time(crl.next_update)}"
         return Check(name, PASSED, _REVOCATION, found, RFC5280), crl
     outcome, found, reason = _no_crl(ark, judged, lists, now)
+    path = "vlek" if issuer.role is Role.ASVK else "vcek"
+    fix = f"give the current CRL of {ark.cn} (KDS: /{path}/v1/{ark.product}/crl)"
     return Check(name, outcome, _REVOCATION, found, RFC5280, reason, fix), None
 
 
@@ -183,7 +174,8 @@ def _no_crl(ark: roots.Anchor, judged: Judged, lists: list[Crl], now: datetime) 
 
 
 def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    """Of an aware UTC time, to the second."""
+    return moment.isoformat()[:19] + "Z"
 
 
 def _forged(ark: roots.Anchor) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from policies import cases_document, compiler, coverage, hypothetical, mutants, trials
 from policies.cases_document import Cases
@@ -137,7 +138,7 @@ def test_a_case_that_does_not_hold(evidence: str, expect: str, more: str, said: 
 
 
 def test_what_is_changed_is_marked_as_made_up() -> None:
-    real = replace(verification(TeeKind.SEV_SNP), simulated=False)
+    real = structs.replace(verification(TeeKind.SEV_SNP), simulated=False)
     good, other = (
         trials.changed(real, replace(item.evidence, source="file"), SETS)
         for item in read(case("{like: good, but: {snp.vmpl: 1}}", "{verdict: refused}")).cases
