@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifiers.crypto import ecdsa
@@ -22,8 +22,7 @@ from verifiers.dcap.quote import Quote
 from verifiers.model import ChainCache
 
 
-@dataclass(frozen=True, slots=True)
-class Certification:
+class Certification(msgspec.Struct, frozen=True):
     """qe_signed: whether the PCK signed the QE report; None when there is no PCK to ask. bound: whether the
     QE report names the attestation key and the authentication data. key: that key; None when it is no point
     of P-256. bytes: everything of the quote that was looked at, as it came."""

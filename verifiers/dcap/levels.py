@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from verifiers.dcap.document import Status, SvnLevel
 from verifiers.dcap.identity import level_of
 from verifiers.dcap.tcbinfo import Component, Module, ModuleIdentity, TcbInfo, TcbLevel
@@ -46,8 +48,7 @@ class Platform:
     fmspc: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TdxTcb:
+class TdxTcb(msgspec.Struct, frozen=True, kw_only=True):
     """What the TD report says. svn: TEE_TCB_SVN, 16 bytes, as at launch; svn2: TEE_TCB_SVN2, as now, or None
     for a TD report 1.0."""
 
@@ -62,8 +63,7 @@ class TdxTcb:
         return 2 if self.svn[1] > 0 else 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """reason: why status is a refusal (NotSupported, Revoked), else None.
 
     The levels are None where none was reached. module_id and module_status: None for SGX or without a level;
@@ -158,8 +158,7 @@ def evaluate(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _ModuleTcb:
+class _ModuleTcb(msgspec.Struct, frozen=True):
     id: str | None
     status: Status
     level: SvnLevel | None

@@ -14,8 +14,9 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+import msgspec
 
 from verifiers.codec.reader import Field, Reader
 from verifiers.dcap import report
@@ -77,8 +78,7 @@ _KIND: Mapping[tuple[int, int], TeeKind] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
+class Header(msgspec.Struct, frozen=True, kw_only=True):
     """The first 48 bytes. The two SVNs are informational (0 from version 4 on, where they are reserved)."""
 
     version: int
@@ -90,8 +90,7 @@ class Header:
     user_data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignatureData:
+class SignatureData(msgspec.Struct, frozen=True, kw_only=True):
     """signature, qe_report_signature: r ‖ s; attestation_key: x ‖ y; 64 bytes each, big-endian halves.
 
     certification_type, certification_data: what is said about the PCK; type 5 is a PEM chain.
@@ -106,8 +105,7 @@ class SignatureData:
     certification_data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
     """A quote, parsed, *not* trusted.
 
     raw: the quote's own bytes, without padding. signed: what the attestation key signs, everything before

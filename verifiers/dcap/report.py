@@ -7,7 +7,8 @@ integers are little-endian. Reserved bytes are kept, so that whoever judges a re
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 from verifiers.codec.reader import Field
 from verifiers.errors import EvidenceFormatError, Reason
@@ -66,8 +67,7 @@ _RESERVED1, _RESERVED2, _RESERVED3, _RESERVED4 = (_field(f"RESERVED{n}") for n i
 _ZEROS = (bytes(11), bytes(32), bytes(32), bytes(42))
 
 
-@dataclass(frozen=True, slots=True)
-class EnclaveReport:
+class EnclaveReport(msgspec.Struct, frozen=True):
     """One enclave report, *not* trusted. Made by `parse`, which checks the length.
 
     Fields are cut out by the table when they are asked for: most of a QE report never is.

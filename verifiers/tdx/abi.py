@@ -7,7 +7,9 @@ names as printed there; integers are little-endian. `dcap.quote` gives the body 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from verifiers.codec.reader import Field
 from verifiers.dcap.quote import BODY_SIZE, BodyType, Quote
@@ -58,8 +60,7 @@ _CUT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(msgspec.Struct, frozen=True):
     """What 1.5 extended adds: identity of the TD, attached devices, and service TDs at launch and now."""
 
     vm_id: int
@@ -74,8 +75,7 @@ class Extension:
     curr_servtd_attr: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TdReport:
+class TdReport(msgspec.Struct, frozen=True):
     """A TD report body, parsed, *not* trusted. Measurements are 48 bytes, report_data 64."""
 
     tee_tcb_svn: bytes

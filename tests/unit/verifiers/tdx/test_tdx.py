@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -43,7 +42,7 @@ def test_layouts_have_no_gap_and_end_at_their_size(body_type: quote.BodyType) ->
 
 def test_fields_stand_in_the_order_of_the_layout() -> None:
     """`parse` hands them over by position."""
-    names = [f.name for f in (*dataclasses.fields(abi.TdReport)[:-1], *dataclasses.fields(abi.Extension))]
+    names = [*abi.TdReport.__struct_fields__[:-1], *abi.Extension.__struct_fields__]
     assert [n.replace("_", "") for n in names] == [
         f.name.replace("_", "").lower() for f in abi.TD_REPORT_1_5_EXTENDED
     ]
