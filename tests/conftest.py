@@ -6,6 +6,11 @@ import os
 from collections import Counter
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is: nothing here fails by the clock.
+settings.register_profile("sealgate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sealgate")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
