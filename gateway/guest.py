@@ -58,7 +58,7 @@ class Guest:
         found: dict[str, Opened] = {}
         for entry in reply.get("releases", []):
             path = entry["path"]
-            wanted = Expected(iss=self.issuer, aud=self.audience, nonce=nonce, path=path)
+            wanted = Expected(iss=self.issuer, aud=self.audience, nonce=nonce, path=path, tenant=self.tenant)
             found[path] = open_release(entry["release"], self.jwks, key, wanted)
         missing = [path for path in paths if path not in found]
         if missing:

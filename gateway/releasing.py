@@ -132,7 +132,7 @@ class Releaser:
             path=grant.path,
             version=opened.version,
             lease=grant.lease,
-            jwe=wrap(opened.value, runtime.key),
+            jwe=wrap(opened.value, runtime.key, tenant),
         )
         return opened.version, self.keys.sign_jws({"typ": native.TYP}, payload)
 

@@ -1,7 +1,7 @@
 """The signed release: what tells a guest that a secret is the gateway's and meant for it, now.
 
 Anybody can encrypt to a public key, so the JWE alone proves nothing to the guest. The statement around it
-is signed, and names the guest's own nonce, audience and path.
+is signed, and names the guest's own nonce, audience and path; the JWE inside it names the tenant.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Expected:
     aud: str
     nonce: str
     path: str
+    tenant: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def open_release(token: str, jwks: Mapping[str, Any], private_key: PrivateKey, e
     """Check a release as a guest must, then open it.
 
     Raises GatewayError: "token.malformed", "token.signature", or "token.audience" when issuer, audience,
-    nonce or path is not what the guest asked for.
+    nonce, path or tenant is not what the guest asked for.
     """
     payload = jws.claims(jws.verify(token, jwks, typ=TYP))
     if payload.keys() != _MEMBERS:
@@ -80,7 +81,7 @@ def open_release(token: str, jwks: Mapping[str, Any], private_key: PrivateKey, e
     if lease is not None and (type(lease) is not int or lease < 0):
         raise _wrong(GatewayReason.TOKEN_MALFORMED, "lease", "seconds or null", str(lease)[:40])
     return Opened(
-        secret=unwrap(sealed, private_key),
+        secret=unwrap(sealed, private_key, expected.tenant),
         version=version,
         lease=None if lease is None else timedelta(seconds=lease),
     )

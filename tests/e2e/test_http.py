@@ -110,7 +110,7 @@ def test_a_token_is_a_handle_for_a_later_release(server: Server) -> None:
     nonce = guest.challenge()
     token = send(guest, [], nonce=nonce, key=key)["ear"]
     reply = server.anonymous.post("/v1/release", {"ear": token, "paths": [PATH]})
-    wanted = Expected(iss=server.issuer, aud=server.issuer, nonce=nonce, path=PATH)
+    wanted = Expected(iss=server.issuer, aud=server.issuer, nonce=nonce, path=PATH, tenant="default")
     assert open_release(reply["releases"][0]["release"], guest.jwks, key, wanted).secret == SECRET
 
 

@@ -19,7 +19,10 @@ from gateway.release import native, wrap
 SECRET = b"correct horse battery staple \x00\xff"
 SIGNER = ECKey.generate_key("P-256", {"kid": "k1"}, private=True)
 JWKS = {"keys": [SIGNER.as_dict(private=False) | {"kid": "k1", "alg": "ES256", "use": "sig"}]}
-WANTED = native.Expected(iss="https://g.example", aud="https://g.example", nonce="n1", path="db/password")
+TENANT = "acme"
+WANTED = native.Expected(
+    iss="https://g.example", aud="https://g.example", nonce="n1", path="db/password", tenant=TENANT
+)
 KEYS = {
     "P-256": ec.generate_private_key(ec.SECP256R1()),
     "P-384": ec.generate_private_key(ec.SECP384R1()),
@@ -35,7 +38,7 @@ def attested(key: wrap.PrivateKey) -> jwk.AttestedKey:
 
 
 def signed(header: dict[str, Any] | None = None, key: ECKey = SIGNER, **changes: Any) -> str:
-    sealed = wrap.wrap(SECRET, attested(KEYS["P-256"]))
+    sealed = wrap.wrap(SECRET, attested(KEYS["P-256"]), TENANT)
     payload = json.loads(
         native.statement(
             iss=WANTED.iss,
@@ -54,18 +57,39 @@ def signed(header: dict[str, Any] | None = None, key: ECKey = SIGNER, **changes:
 
 @pytest.mark.parametrize("name", KEYS)
 def test_what_is_wrapped_opens_with_that_key_only(name: str) -> None:
-    token = wrap.wrap(SECRET, attested(KEYS[name]))
-    assert wrap.unwrap(token, KEYS[name]) == SECRET
+    token = wrap.wrap(SECRET, attested(KEYS[name]), TENANT)
+    assert wrap.unwrap(token, KEYS[name], TENANT) == SECRET
     assert SECRET not in token.encode()
     for other, key in KEYS.items():
         if other != name:
             with pytest.raises(GatewayError):
-                wrap.unwrap(token, key)
+                wrap.unwrap(token, key, TENANT)
+
+
+@pytest.mark.parametrize(
+    "cty", ["application/octet-stream; tenant=mallory", "application/octet-stream", None]
+)
+def test_a_secret_of_another_tenant_or_of_none_is_refused(cty: str | None) -> None:
+    public = ECKey.import_key(KEYS["P-256"].public_key())
+    header = {"alg": "ECDH-ES+A256KW", "enc": wrap.ENC, "typ": wrap.TYP} | ({"cty": cty} if cty else {})
+    sealed = jwe.encrypt_compact(header, SECRET, public, algorithms=["ECDH-ES+A256KW", wrap.ENC])
+    with pytest.raises(GatewayError) as caught:
+        native.open_release(signed(jwe=sealed), JWKS, KEYS["P-256"], WANTED)
+    assert (caught.value.reason, caught.value.where) == ("token.audience", "release.tenant")
+    assert caught.value.found == str(cty)
+
+
+def test_libraries_that_know_no_header_of_ours_open_it() -> None:
+    """Guests in other languages: nothing but registered headers."""
+    token = wrap.wrap(SECRET, attested(KEYS["RSA"]), TENANT)
+    opened = jwe.decrypt_compact(token, RSAKey.import_key(KEYS["RSA"]), algorithms=["RSA-OAEP-256", wrap.ENC])
+    assert opened.protected.keys() == {"alg", "enc", "kid", "typ", "cty"}
+    assert opened.protected["cty"] == "application/octet-stream; tenant=acme"
 
 
 def test_two_wraps_differ() -> None:
     key = attested(KEYS["P-256"])
-    assert wrap.wrap(SECRET, key) != wrap.wrap(SECRET, key)
+    assert wrap.wrap(SECRET, key, TENANT) != wrap.wrap(SECRET, key, TENANT)
 
 
 @pytest.mark.parametrize("alg", ["ECDH-ES", "ECDH-ES+A128KW"])
@@ -75,13 +99,13 @@ def test_the_guest_opens_one_algorithm_only(alg: str) -> None:
         {"alg": alg, "enc": "A256GCM", "typ": wrap.TYP}, SECRET, public, algorithms=[alg, "A256GCM"]
     )
     with pytest.raises(GatewayError):
-        wrap.unwrap(token, KEYS["P-256"])
+        wrap.unwrap(token, KEYS["P-256"], TENANT)
 
 
 @pytest.mark.parametrize("token", ["", "a.b.c.d.e", "....", "not a jwe", "é"])
 def test_rubbish_does_not_open(token: str) -> None:
     with pytest.raises(GatewayError):
-        wrap.unwrap(token, KEYS["P-256"])
+        wrap.unwrap(token, KEYS["P-256"], TENANT)
 
 
 def test_a_guest_opens_its_release() -> None:
