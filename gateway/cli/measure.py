@@ -2,61 +2,27 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import click
 
-from gateway.adapters import SystemClock
-from gateway.cli import files
+from gateway.cli import files, measure_igvm
 from gateway.cli.errors import InputError, one_line, reading
-from gateway.cli.remote import json_option, read_input, show, table
-from gateway.policybook import read as read_documents
+from gateway.cli.measure_output import Inputs, Publication, direct_boot, publish, published, read_boot
+from gateway.cli.remote import show, table
 from policies.foundry import document, explaining, rtmr, snp, tdvf
 from policies.foundry.document import Row
-from policies.foundry.errors import FoundryReason
 from policies.foundry.guidtable import MAX_IMAGE
-from policies.foundry.kernelhashes import DirectBoot
+from policies.foundry.igvm import Loader
 from policies.foundry.snp import Launch, Measurement
 from policies.foundry.tdvf import PageOrder
 from policies.foundry.vmsa import MONITORS, Vmm
 from verifiers.sevsnp.abi import SnpReport
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-MAX_KERNEL = 1 << 30
-"""Bytes of a kernel or initrd."""
 IGVM = "igvm"
 _COUNT = re.compile(r"([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?\Z", re.ASCII)
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{1,16})\Z", re.ASCII)
 _DIGEST = re.compile(r"(?:sha384:)?([0-9a-fA-F]{96})\Z", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """What a reference set says of itself; from --name, --owner, --valid-days, --set-version, --out."""
-
-    name: str | None
-    owner: str | None
-    days: int
-    version: int
-    out: str | None
-
-
-class Inputs:
-    """Files as they are read; their digests become the set's provenance."""
-
-    def __init__(self) -> None:
-        self.provenance: dict[str, str] = {"made_by": "sealgate reference measure"}
-
-    def file(self, kind: str, name: str, limit: int) -> bytes:
-        raw = read_input(name, limit)
-        self.provenance[kind] = f"sha256:{hashlib.sha256(raw).hexdigest()}"
-        return raw
 
 
 @click.group()
@@ -65,51 +31,6 @@ def measure() -> None:
 
     What cannot be computed with certainty is refused, never guessed.
     """
-
-
-def published(command: Command) -> Command:
-    """Options that turn the result into a reference set; the command gets a `Publication`."""
-
-    @functools.wraps(command)
-    def wrapped(
-        *args: Any,
-        name: str | None,
-        owner: str | None,
-        valid_days: int,
-        set_version: int,
-        out: str | None,
-        **kw: Any,
-    ) -> Any:
-        if (name is None) != (owner is None):
-            raise InputError("a reference set needs both --name and --owner")
-        if out is not None and name is None:
-            raise InputError("--out: only a reference set is written to a file: give --name and --owner")
-        return command(*args, publication=Publication(name, owner, valid_days, set_version, out), **kw)
-
-    for option in (
-        json_option,
-        click.option("--out", help="Write the reference set to this file."),
-        click.option(
-            "--set-version", type=click.IntRange(1, 10**9), default=1, show_default=True, help="Of the set."
-        ),
-        click.option(
-            "--valid-days", type=click.IntRange(1, 3650), default=90, show_default=True, help="Of the set."
-        ),
-        click.option("--owner", help="Who vouches for the set, an address."),
-        click.option("--name", help="Print a reference set of this name."),
-    ):
-        wrapped = option(wrapped)
-    return wrapped  # type: ignore[return-value]
-
-
-def direct_boot(command: Command) -> Command:
-    for option in (
-        click.option("--append", help="Kernel command line, exactly. Default with --kernel: empty."),
-        click.option("--initrd", help="What QEMU is given with -initrd."),
-        click.option("--kernel", help="What QEMU is given with -kernel."),
-    ):
-        command = option(command)
-    return command
 
 
 @measure.command(name="snp")
@@ -123,6 +44,9 @@ def direct_boot(command: Command) -> Command:
 @click.option("--svsm", "svsm_file", help="SVSM image, with --vmm svsm.")
 @click.option("--vars-size", type=int, help="Bytes of the variable store, with --vmm svsm.")
 @click.option("--igvm", "igvm_file", help="IGVM file, with --vmm igvm.")
+@click.option(
+    "--loader", type=click.Choice([loader.value for loader in Loader]), help="Who loads the IGVM file."
+)
 @direct_boot
 @click.option("--vcpus", required=True, help="N or N-M.")
 @click.option("--cpu", help="QEMU's names, separated by commas.")
@@ -136,6 +60,7 @@ def snp_command(
     svsm_file: str | None,
     vars_size: int | None,
     igvm_file: str | None,
+    loader: str | None,
     kernel: str | None,
     initrd: str | None,
     append: str | None,
@@ -155,11 +80,15 @@ def snp_command(
 
     With --explain or --match, exit code 1 means that the measurement is not in the family.
     """
-    if vmm == IGVM or igvm_file is not None:
-        raise InputError(
-            "--vmm igvm: the layout of IGVM files is not known here well enough to state a value",
-            FoundryReason.UNCERTAIN,
-        )
+    if (vmm == IGVM) != (igvm_file is not None) or (loader is not None and igvm_file is None):
+        raise InputError("expected --vmm igvm and --igvm FILE together, and --loader with them only")
+    if igvm_file is not None:
+        others = {"--firmware": firmware, "--svsm": svsm_file, "--vars-size": vars_size, "--cpu": cpu}
+        others |= {"--kernel": kernel, "--initrd": initrd, "--append": append}
+        measure_igvm.refuse(others | {"--guest-features": guest_features})
+        wanted_value = None if wanted is report is None else _target(wanted, report)
+        measure_igvm.run(igvm_file, loader, _counts(vcpus), wanted_value, as_json, publication)
+        return
     if firmware is None:
         raise InputError("--firmware: expected an OVMF image, found none")
     monitor = Vmm(vmm)
@@ -168,7 +97,7 @@ def snp_command(
     launch = Launch(
         vmm=monitor,
         firmware=inputs.file("firmware", firmware, MAX_IMAGE),
-        boot=_boot(inputs, kernel, initrd, append),
+        boot=read_boot(inputs, kernel, initrd, append),
         svsm=None if svsm_file is None else inputs.file("svsm", svsm_file, MAX_IMAGE),
         vars_size=vars_size,
     )
@@ -182,7 +111,7 @@ def snp_command(
             click.get_current_context().exit(0 if found is not None and not found.differences else 1)
         family = list(snp.family(launch, counts, cpus, features))
     if publication.name is not None:
-        _publish(publication, document.snp_rows(family), inputs.provenance)
+        publish(publication, document.snp_rows(family), inputs.provenance)
         return
     rows = [_row(member) for member in family]
     show({"measurements": rows}, as_json, lambda: table(list(rows[0]), [list(r.values()) for r in rows], ""))
@@ -215,7 +144,7 @@ def tdx_command(
     inputs = Inputs()
     inputs.provenance["page_order"] = page_order
     image = inputs.file("firmware", firmware, MAX_IMAGE)
-    boot = _boot(inputs, kernel, initrd, append)
+    boot = read_boot(inputs, kernel, initrd, append)
     values: dict[str, bytes | None] = {"mr_td": None, "rtmr0": None, "rtmr1": None, "rtmr2": None}
     with reading(one_line(firmware)):
         values["mr_td"] = tdvf.mr_td(tdvf.parse(image), PageOrder(page_order))
@@ -224,7 +153,7 @@ def tdx_command(
     known = {name: value for name, value in values.items() if value is not None}
     if publication.name is not None:
         claims = {f"tdx.{name}": value for name, value in known.items()}
-        _publish(publication, [Row("td", claims, f"pages added in {page_order}")], inputs.provenance)
+        publish(publication, [Row("td", claims, f"pages added in {page_order}")], inputs.provenance)
         return
     missing = {name: why for name, why in rtmr.NOT_PREDICTED.items() if values[name] is None}
     row = {name: None if value is None else value.hex() for name, value in values.items()}
@@ -232,21 +161,6 @@ def tdx_command(
     lines = [f"{name:6}  {value.hex()}" for name, value in known.items()]
     lines += [f"{name:6}  not predicted: {why}" for name, why in missing.items()]
     show(found, as_json, lambda: "\n".join(lines))
-
-
-def _boot(inputs: Inputs, kernel: str | None, initrd: str | None, append: str | None) -> DirectBoot | None:
-    if kernel is None:
-        for option, value in (("--initrd", initrd), ("--append", append)):
-            if value is not None:
-                raise InputError(f"{option}: expected --kernel with it, found none")
-        return None
-    text = append or ""
-    inputs.provenance["command_line"] = f"sha256:{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
-    return DirectBoot(
-        inputs.file("kernel", kernel, MAX_KERNEL),
-        b"" if initrd is None else inputs.file("initrd", initrd, MAX_KERNEL),
-        text,
-    )
 
 
 def _counts(text: str) -> range:
@@ -334,25 +248,3 @@ def _explained_text(wanted: bytes, found: explaining.Explanation | None) -> str:
     for item in found.differences:
         lines.append(f"  {item.input}: given {one_line(item.given)}, launched with {one_line(item.found)}")
     return "\n".join(lines)
-
-
-def _publish(publication: Publication, rows: list[Row], provenance: dict[str, str]) -> None:
-    """Print or write the set, once it reads back as a valid document."""
-    assert publication.name is not None and publication.owner is not None
-    text = document.write(
-        rows,
-        name=publication.name,
-        version=publication.version,
-        owner=publication.owner,
-        start=SystemClock().now().replace(microsecond=0),
-        days=publication.days,
-        provenance=provenance,
-    )
-    with reading("reference set"):
-        read_documents(text.encode(), "reference set")
-    if publication.out is None:
-        click.echo(text, nl=False)
-        return
-    with reading(publication.out), open(publication.out, "x", encoding="utf-8") as file:
-        file.write(text)
-    click.echo(f"{publication.out}: {len(rows)} measurements")

@@ -251,14 +251,15 @@ def export(file: str, kind: str | None, key: str | None, out: Path | None) -> No
     else:
         if out is None:
             raise InputError("a CoRIM is no text: give --out FILE.corim")
-        raw, more = _signed(found, key or "")
+        raw, more = signed_corim(found, key or "")
         lost += more
     write_out(raw, out)
     for item in lost:
         click.echo(f"sealgate: {kind} does not carry: {one_line(item)}", err=True)
 
 
-def _signed(found: ReferenceSet, key_file: str) -> tuple[bytes, list[str]]:
+def signed_corim(found: ReferenceSet, key_file: str) -> tuple[bytes, list[str]]:
+    """The set as a CoRIM under the private key of a file, and what it does not carry. Raises InputError."""
     key = signers.private_key(key_file)
     payload, lost = writing.payload(found, BY_NAME)
     others = writing.not_in_snp(found)

@@ -9,15 +9,18 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.policybook import read
-from policies.foundry import initdata, snp, tdvf
+from policies.foundry import igvm, igvmfile, initdata, snp, tdvf
 from policies.foundry.errors import FoundryReason
 from policies.foundry.kernelhashes import DirectBoot
 from policies.foundry.snp import Launch
 from policies.foundry.vmsa import Vmm
 from policies.model import ReferenceSet
 from tests import firmware as fw
+from tests import igvmfiles
 from tests.unit.gateway.cli.world import run, tdx_files
 from tests.unit.gateway.cli.world import snp as machine
 
@@ -156,7 +159,11 @@ def test_digests_beside_the_measurement(tmp_path: Path) -> None:
         ((*FAMILY, "--out", "a"), "give --name and --owner"),
         ((*FAMILY, "--name", "A", "--owner", "me@a.example"), "policy.identifier"),
         ((*FAMILY, "--explain", "00"), "96 hexadecimal digits"),
-        ((*FAMILY, "--igvm", "file"), FoundryReason.UNCERTAIN),
+        ((*FAMILY, "--igvm", "file"), "--vmm igvm and --igvm FILE together"),
+        ((*FAMILY, "--loader", "qemu"), "--loader with them only"),
+        ((*FAMILY, "--corim", "a"), "give --name and --owner"),
+        ((*FAMILY, "--name", "a", "--owner", "me@a.example", "--corim", "a"), "--corim and --key together"),
+        ((*FAMILY, "--name", "a", "--owner", "me@a.example", "--key", "a"), "--corim and --key together"),
     ],
 )
 def test_what_is_refused_says_what_was_expected(folder: Path, options: tuple[str, ...], message: str) -> None:
@@ -164,11 +171,78 @@ def test_what_is_refused_says_what_was_expected(folder: Path, options: tuple[str
     assert done.code == 2 and done.out == "" and message in done.err
 
 
+def test_a_signed_corim_beside_the_set(folder: Path) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    pem = serialization.Encoding.PEM
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    public = key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (folder / "key.pub").write_bytes(public)
+    named = ("--name", "guests", "--owner", "me@a.example", "--key", folder / "key.pem")
+    files = ("--out", folder / "set.yaml", "--corim", folder / "set.corim")
+    done = run(*qemu(folder, *FAMILY, *named, *files))
+    assert done.code == 0 and "does not carry: provenance firmware" in done.err
+    more = ("--signer", folder / "key.pub", "--owner", "me@a.example", "--out", folder / "back.yaml")
+    assert run("reference", "import", folder / "set.corim", *more).code == 0
+    (made,) = read((folder / "set.yaml").read_bytes(), "set")
+    (back,) = read((folder / "back.yaml").read_bytes(), "back")
+    assert isinstance(made, ReferenceSet) and isinstance(back, ReferenceSet)
+    assert [entry.claims for entry in back.entries] == [entry.claims for entry in made.entries]
+    again = run(*qemu(folder, *FAMILY, *named, "--corim", folder / "set.corim"))
+    assert again.code == 2 and "file exists" in again.err
+
+
+def igvm_files(folder: Path) -> None:
+    (folder / "guest.igvm").write_bytes(igvmfiles.build(igvmfiles.guest()))
+    unsorted = igvmfiles.guest(igvmfiles.page(0, b"x" * 4096))
+    (folder / "unsorted.igvm").write_bytes(igvmfiles.build(unsorted))
+
+
+def test_igvm(folder: Path) -> None:
+    igvm_files(folder)
+    launch = (*SNP, "--vmm", "igvm", "--igvm", folder / "guest.igvm", "--vcpus", "1-3")
+    found = run(*launch, "--json").json
+    image = igvmfile.parse((folder / "guest.igvm").read_bytes())
+    digest = igvm.digest(image, igvm.LOADERS[igvm.Loader.CLOUD_HYPERVISOR]).hex()
+    assert [(row["measurement"], row["vcpus"]) for row in found["measurements"]] == [
+        (digest, number) for number in (1, 2, 3)
+    ]
+    assert found["measurements"][0]["guest_features"] == "0x1" and found["measurements"][0]["cpu"] is None
+    assert found["igvm"]["loaders"] == ["cloud-hypervisor", "hyper-v"]
+    assert "not checked against evidence" in found["igvm"]["checked"]
+    assert "not checked against evidence" in run(*launch).out
+    (document,) = read(run(*launch, "--name", "a", "--owner", "me@a.example").out.encode(), "set")
+    assert isinstance(document, ReferenceSet)
+    assert document.entries[0].claims == {"snp.measurement": bytes.fromhex(digest)}
+    assert "not checked" in dict(document.provenance)["checked"]
+
+
+def test_igvm_whose_loader_matters(folder: Path) -> None:
+    igvm_files(folder)
+    launch = (*SNP, "--vmm", "igvm", "--igvm", folder / "unsorted.igvm", "--vcpus", "1")
+    done = run(*launch)
+    assert done.code == 2 and "foundry.uncertain" in done.err and "cloud-hypervisor, hyper-v" in done.err
+    rows = {name: run(*launch, "--loader", name, "--json").json for name in ("cloud-hypervisor", "hyper-v")}
+    digests = {name: value["measurements"][0]["measurement"] for name, value in rows.items()}
+    assert digests["cloud-hypervisor"] != digests["hyper-v"]
+    inside = run(*launch, "--explain", digests["hyper-v"])
+    assert inside.code == 0 and "in the family: loaded by hyper-v" in inside.out
+    other = run(*launch, "--loader", "hyper-v", "--explain", digests["cloud-hypervisor"], "--json")
+    assert other.code == 1 and other.json["explanation"]["differences"] == [
+        {"input": "loader", "given": "hyper-v", "found": "cloud-hypervisor"}
+    ]
+    assert run(*launch, "--explain", "00" * 48).code == 1
+    assert "--cpu: expected none" in run(*launch, "--cpu", "EPYC").err
+    (folder / "unsorted.igvm").write_bytes(b"IGVM")
+    assert "foundry.malformed" in run(*launch).err
+
+
 def test_other_refusals(folder: Path) -> None:
     (folder / "quote.bin").write_bytes(tdx_files()["quote.bin"])
     done = run(*qemu(folder, *FAMILY, "--match", folder / "quote.bin"))
     assert done.code == 2 and "expected SEV-SNP evidence" in done.err
-    assert run(*SNP, "--vmm", "igvm", "--vcpus", "1").code == 2
+    assert run(*SNP, "--vmm", "igvm", "--vcpus", "1").code == 2  # no file
     assert "--firmware: expected" in run(*SNP, "--vmm", "qemu", "--vcpus", "1").err
     assert run(*TDX, "--firmware", folder / "ovmf").code == 2
     svsm = ("--vmm", "svsm", "--firmware", folder / "ovmf", "--svsm", folder / "svsm", "--vcpus", "1")
