@@ -18,7 +18,7 @@ _INSERT = """
     INSERT INTO appraisal
         (jti, tenant, created, expires, releasable, verdict, evidence, runtime_data, record,
          submission, key_id, held_by, collateral)
-    VALUES (?, ?, ?, ?, ?, ?, ?, x'', ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 _SELECT = """
     SELECT a.jti, a.tenant, a.created, a.expires, a.releasable, a.verdict, a.record,
@@ -30,9 +30,9 @@ _SELECT = """
 """
 _GET = f"{_SELECT} WHERE a.tenant = ? AND a.jti = ?"
 _RECENT = f"{_SELECT} WHERE a.tenant = ? ORDER BY a.created DESC, a.rowid DESC LIMIT ?"
-_BEFORE = f"""{_SELECT} WHERE a.tenant = ?1
-    AND (a.created, a.rowid) < (SELECT created, rowid FROM appraisal WHERE tenant = ?1 AND jti = ?2)
-    ORDER BY a.created DESC, a.rowid DESC LIMIT ?3"""  # noqa: S608
+_BEFORE = f"""{_SELECT} WHERE a.tenant = ?
+    AND (a.created, a.rowid) < (SELECT created, rowid FROM appraisal WHERE tenant = ? AND jti = ?)
+    ORDER BY a.created DESC, a.rowid DESC LIMIT ?"""  # noqa: S608
 _RECORDS = """
     SELECT rowid, tenant, jti, created, record FROM appraisal
     WHERE rowid < ? AND collateral <> '' ORDER BY rowid DESC LIMIT ?
@@ -53,10 +53,10 @@ _FORGET = f"""
 """  # noqa: S608
 _NOTE_SET = """
     INSERT INTO collateral_set (digest, tenant, listing, noted) VALUES (?, '', ?, ?)
-    ON CONFLICT DO UPDATE SET noted = max(noted, excluded.noted)
+    ON CONFLICT (digest) DO UPDATE SET noted = excluded.noted WHERE excluded.noted > collateral_set.noted
 """
 _FORGET_SETS = "DELETE FROM collateral_set WHERE noted < ?"
-_MEASURE = f"SELECT max(rowid), coalesce(sum({_SIZE}), 0) FROM appraisal WHERE rowid > ?"  # noqa: S608
+_MEASURE = f"SELECT max(rowid), CAST(coalesce(sum({_SIZE}), 0) AS BIGINT) FROM appraisal WHERE rowid > ?"  # noqa: S608
 _OLDEST = f"SELECT rowid, created, {_SIZE} FROM appraisal ORDER BY rowid LIMIT ?"  # noqa: S608
 _BATCH = 200
 SET_NOTED_MICROS = 3_600_000_000
@@ -96,6 +96,7 @@ def insert(connection: Connection, appraisal: StoredAppraisal) -> None:
         int(appraisal.releasable),
         appraisal.verdict,
         b"" if kept is None else kept.sealed,
+        b"",
         appraisal.record,
         "" if kept is None else kept.digest,
         "" if kept is None or not kept.sealed else kept.key_id,
@@ -131,7 +132,7 @@ class SqliteAppraisals:
         most = max(limit, 0)
         if before is None:
             return tuple(map(_appraisal, self._database.query(_RECENT, (tenant, most))))
-        return tuple(map(_appraisal, self._database.query(_BEFORE, (tenant, before, most))))
+        return tuple(map(_appraisal, self._database.query(_BEFORE, (tenant, tenant, before, most))))
 
     def records(self, since: datetime, most: int) -> Iterator[tuple[str, str, datetime, bytes]]:
         first, below, left = to_micros(since), 2**63 - 1, most

@@ -19,29 +19,38 @@ _TASKS = """
 """
 _NAMED = " AND kind = ? AND key = ? AND channel = ?"
 _DROP_TASK = "DELETE FROM collateral_task WHERE tenant = ''" + _NAMED  # noqa: S608
-_OVER = f" AND wanted IS NULL AND outcome = '{GIVEN_UP}' AND retry_at <= ? AND lease_until <= ?"
+_OVER = f"wanted IS NULL AND outcome = '{GIVEN_UP}' AND retry_at <= ? AND lease_until <= ?"
 _ABOUT_WANT = f"""
-    SELECT EXISTS (SELECT 1 FROM collateral_task WHERE tenant = ''{_NAMED} AND NOT (1{_OVER})),
+    SELECT EXISTS (SELECT 1 FROM collateral_task WHERE tenant = ''{_NAMED} AND NOT ({_OVER})),
         (SELECT count(*) FROM collateral_task WHERE wanted IS NOT NULL),
         (SELECT count(*) FROM collateral_task WHERE wanted IS NOT NULL AND client = ?),
         (SELECT spent_until FROM collateral_budget WHERE tenant = '' AND client = ?)
 """  # noqa: S608
 _COUNT = """
-    INSERT INTO collateral_tally VALUES ('', ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1
+    INSERT INTO collateral_tally VALUES ('', ?, ?, 1)
+    ON CONFLICT (tenant, name, label) DO UPDATE SET count = collateral_tally.count + 1
 """
 _PUT_TASK = """
-    INSERT OR REPLACE INTO collateral_task (tenant, kind, key, channel, need, wanted, client, failures,
-    retry_at,
+    INSERT INTO collateral_task (tenant, kind, key, channel, need, wanted, client, failures, retry_at,
         outcome, outcome_at, lease, lease_until)
     VALUES ('', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (tenant, kind, key, channel) DO UPDATE SET need = excluded.need, wanted = excluded.wanted,
+        client = excluded.client, failures = excluded.failures, retry_at = excluded.retry_at,
+        outcome = excluded.outcome, outcome_at = excluded.outcome_at, lease = excluded.lease,
+        lease_until = excluded.lease_until
 """
 _HOSTS = """
     SELECT name, failures, open_until, spent_until, outcome, outcome_at FROM collateral_host WHERE tenant = ''
 """
+_PUT_HOST = """
+    INSERT INTO collateral_host VALUES ('', ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (tenant, name) DO UPDATE SET failures = excluded.failures, open_until = excluded.open_until,
+        spent_until = excluded.spent_until, outcome = excluded.outcome, outcome_at = excluded.outcome_at
+"""
 _BUDGET = "SELECT spent_until FROM collateral_budget WHERE tenant = '' AND client = ?"
 _SPEND = """
-    INSERT INTO collateral_budget VALUES ('', ?, ?) ON CONFLICT DO UPDATE SET spent_until =
-    excluded.spent_until
+    INSERT INTO collateral_budget VALUES ('', ?, ?)
+    ON CONFLICT (tenant, client) DO UPDATE SET spent_until = excluded.spent_until
 """
 _MAX_BUDGETS = 4096
 _EVERYBODY_ELSE = "everybody else"
@@ -104,7 +113,7 @@ class SqliteChores:
             if after != before:
                 at = None if after.outcome_at is None else to_micros(after.outcome_at)
                 connection.execute(
-                    "INSERT OR REPLACE INTO collateral_host VALUES ('', ?, ?, ?, ?, ?, ?)",
+                    _PUT_HOST,
                     (name, after.failures, to_micros(after.open_until), to_micros(after.spent_until),
                      after.outcome, at),
                 )  # fmt: skip
@@ -129,7 +138,7 @@ class SqliteChores:
                 (to_micros(now - _KEPT), to_micros(now)),
             )
             over = connection.execute(
-                f"DELETE FROM collateral_task WHERE tenant = ''{_OVER}",  # noqa: S608
+                f"DELETE FROM collateral_task WHERE tenant = '' AND {_OVER}",  # noqa: S608
                 (to_micros(now), to_micros(now)),
             )
             return full.rowcount + old.rowcount + over.rowcount

@@ -42,8 +42,8 @@ _UPSERT = """
     INSERT INTO collateral_slot (tenant, kind, key, channel, variant, simulated, sha256, previous, origin,
         issued, ends, number, fetched, checked)
     VALUES ('', ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET
-        previous = CASE WHEN kind LIKE '%crl' THEN sha256 END,
+    ON CONFLICT (tenant, kind, key, channel, variant, simulated) DO UPDATE SET
+        previous = CASE WHEN excluded.kind LIKE '%crl' THEN collateral_slot.sha256 END,
         sha256 = excluded.sha256, origin = excluded.origin, issued = excluded.issued, ends = excluded.ends,
         number = excluded.number, fetched = excluded.fetched, checked = excluded.checked
 """
@@ -186,12 +186,13 @@ def _place(connection: Connection, slot: Slot, new: Vetted, source: str, at: int
         raise ratchet.refused(slot, mark, new)
     if step is not Step.FORWARD:
         connection.execute(
-            f"UPDATE collateral_slot SET checked = max(checked, ?) WHERE {_NAMED}",  # noqa: S608
-            (at, *_name(slot)),
+            f"UPDATE collateral_slot SET checked = ? WHERE {_NAMED} AND checked < ?",  # noqa: S608
+            (at, *_name(slot), at),
         )
         return Placed(slot=slot, sha256=new.sha256, change=False)
     connection.execute(
-        "INSERT INTO collateral_object VALUES (?, '', ?, ?, NULL) ON CONFLICT DO UPDATE SET released = NULL",
+        "INSERT INTO collateral_object VALUES (?, '', ?, ?, NULL)"
+        " ON CONFLICT (sha256) DO UPDATE SET released = NULL",
         (new.sha256, new.raw, at),
     )
     before = connection.execute(

@@ -50,7 +50,7 @@ _LAST_CHANGE = "SELECT coalesce(max(sequence), 0) FROM policy_change WHERE tenan
 _KNOWN = "SELECT 1 FROM document WHERE tenant = ? AND kind = ? AND name = ? AND version = ? AND digest = ?"
 _POINT = """
     INSERT INTO active_document (tenant, kind, name, version, since) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET version = excluded.version, since = excluded.since
+    ON CONFLICT (tenant, kind, name) DO UPDATE SET version = excluded.version, since = excluded.since
 """
 
 

@@ -12,8 +12,8 @@ from gateway.store.database import Database
 EPOCH = "nonce-epoch"
 _PRUNED = "nonces-pruned-to"
 _CONSUME = f"""
-    INSERT INTO nonce SELECT ?1, ?2, ?3
-    WHERE ?3 > coalesce((SELECT value FROM counter WHERE tenant = '' AND name = '{_PRUNED}'), 0)
+    INSERT INTO nonce SELECT ?, ?, ?
+    WHERE ? > coalesce((SELECT value FROM counter WHERE tenant = '' AND name = '{_PRUNED}'), 0)
     ON CONFLICT DO NOTHING
 """  # noqa: S608 - a constant of ours
 
@@ -26,7 +26,8 @@ class SqliteNonces:
         self._database = database
 
     def consume(self, tenant: str, nonce_id: bytes, expires: datetime) -> bool:
-        row = (tenant, nonce_id, to_micros(expires))
+        limit = to_micros(expires)
+        row = (tenant, nonce_id, limit, limit)
         return self._database.write(lambda connection: connection.execute(_CONSUME, row).rowcount == 1)
 
     def prune(self, now: datetime) -> int:

@@ -21,7 +21,7 @@ _PROPOSALS = """
 _STEPS = "SELECT at, step, by, detail FROM proposal_step WHERE tenant = ? AND id = ? ORDER BY position"
 _COUNT = "SELECT count(*) FROM proposal_step WHERE tenant = ? AND id = ?"
 _ACTIVATED = """
-    SELECT sequence FROM policy_change WHERE tenant = ? AND json_extract(record, '$.proposal') = ?
+    SELECT sequence, record FROM policy_change WHERE tenant = ? AND record LIKE '%"' || ? || '"%'
     ORDER BY sequence
 """
 
@@ -65,7 +65,8 @@ class SqliteProposals:
         self._database.write(write)
 
     def activated(self, tenant: str, proposal: str) -> Sequence[int]:
-        return tuple(row[0] for row in self._database.query(_ACTIVATED, (tenant, proposal)))
+        rows = self._database.query(_ACTIVATED, (tenant, proposal))
+        return tuple(row[0] for row in rows if json.loads(row[1]).get("proposal") == proposal)
 
 
 def _step(row: tuple[Any, ...]) -> ProposalStep:

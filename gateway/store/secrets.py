@@ -13,7 +13,7 @@ from gateway.store.ledger import SqliteLedger, drafts_of
 
 _RAISE_VERSION = """
     INSERT INTO secret_path (tenant, path, last_version) VALUES (?, ?, ?)
-    ON CONFLICT DO UPDATE SET last_version = excluded.last_version
+    ON CONFLICT (tenant, path) DO UPDATE SET last_version = excluded.last_version
 """
 _INSERT = "INSERT INTO secret (tenant, path, version, key_id, sealed, created) VALUES (?, ?, ?, ?, ?, ?)"
 _LATEST = """
