@@ -13,11 +13,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gateway import roles
 from gateway.errors import GatewayError, GatewayReason
 from gateway.ports import AdministratorStore, Clock, NewEntry, Random, StoredAdministrator
+from gateway.roles import Role
 from verifiers.codec import b64
 
-OWNER = "owner"
+OWNERS = frozenset({Role.OWNER})
 _PREFIX = "sga"
 _TOKEN = re.compile(r"sga_([0-9a-f]{16})_([A-Za-z0-9_-]{43})\Z")
 _NOBODY = hashlib.sha256(b"sealgate/1 nobody").digest()
@@ -40,7 +42,7 @@ class Administrator:
 
     id: str
     tenant: str
-    role: str
+    roles: frozenset[Role]
 
 
 def create(
@@ -50,15 +52,17 @@ def create(
     clock: Clock,
     random: Random,
     by: str,
+    holds: frozenset[Role] = OWNERS,
     deliver: Callable[[Credential], None] = lambda credential: None,
 ) -> Credential:
-    """A new administrator. by: id of who does it, or "setup".
+    """A new administrator. by: id of who does it, or "setup". holds: the roles, for good: whoever
+    shall have others becomes a new administrator.
 
     deliver: called with the credential before it counts, to put it where its owner will find it; what it
     raises is raised here, and nobody was made. Raises GatewayError(STORE_CONFLICT) if the random id exists,
     STORE_UNAVAILABLE; then what was delivered is worthless.
     """
-    return _make(tenant, "admin.create", store, clock, random, by, deliver)
+    return _make(tenant, "admin.create", store, clock, random, by, holds, deliver)
 
 
 def recover(
@@ -70,7 +74,7 @@ def recover(
 ) -> Credential:
     """A new administrator of the whole gateway, for who holds its folder; the ledger says how it came about.
     As `create` otherwise."""
-    return _make("", "admin.recover", store, clock, random, "local", deliver)
+    return _make("", "admin.recover", store, clock, random, "local", OWNERS, deliver)
 
 
 def _make(
@@ -80,6 +84,7 @@ def _make(
     clock: Clock,
     random: Random,
     by: str,
+    holds: frozenset[Role],
     deliver: Callable[[Credential], None],
 ) -> Credential:
     administrator_id, secret = random.bytes(8).hex(), b64.encode_url(random.bytes(32))
@@ -87,13 +92,14 @@ def _make(
     row = StoredAdministrator(
         id=administrator_id,
         tenant=tenant,
-        role=OWNER,
+        role=roles.written(holds),
         token_sha256=_digest(credential.token),
         created=clock.now(),
         revoked=None,
     )
     deliver(credential)
-    if not store.add(row, NewEntry(tenant, kind, {"id": administrator_id, "role": OWNER, "by": by})):
+    said = {"id": administrator_id, "roles": sorted(holds), "by": by}
+    if not store.add(row, NewEntry(tenant, kind, said)):
         raise GatewayError(
             GatewayReason.STORE_CONFLICT,
             "this administrator exists already",
@@ -118,7 +124,7 @@ def authenticate(token: str, *, store: AdministratorStore) -> Administrator:
             expected="the token of an administrator",
             found="another",
         )
-    return Administrator(found.id, found.tenant, found.role)
+    return Administrator(found.id, found.tenant, roles.read(found.role))
 
 
 def revoke(
@@ -127,7 +133,7 @@ def revoke(
     """The token counts no more; False when it did not.
 
     within: the tenant whose administrators are meant, as if there were no others; "" means all. Raises
-    GatewayError(STORE_CONFLICT) for the last administrator of the whole gateway, STORE_UNAVAILABLE.
+    GatewayError(STORE_CONFLICT) for the last owner of the whole gateway, STORE_UNAVAILABLE.
     """
     found = store.get(administrator_id)
     if found is None or found.revoked is not None or within not in ("", found.tenant):

@@ -47,6 +47,7 @@ class GatewayReason(enum.StrEnum):
     REQUEST_METHOD = "request.method"
     UNAUTHENTICATED = "request.unauthenticated"
     FORBIDDEN = "request.forbidden"
+    ROLE = "request.role"
     RATE_LIMITED = "request.rate-limited"
 
     # Result tokens.
@@ -160,6 +161,7 @@ ABOUT: Mapping[GatewayReason, About] = MappingProxyType(
         _R.REQUEST_METHOD: About(405, "The method is not allowed here"),
         _R.UNAUTHENTICATED: About(401, "Who asks is not known"),
         _R.FORBIDDEN: About(403, "Who asks may not do this"),
+        _R.ROLE: About(403, "Who asks has no role for this"),
         _R.RATE_LIMITED: About(429, "Too many requests"),
         _R.TOKEN_MALFORMED: About(401, "The token cannot be read"),
         _R.TOKEN_SIGNATURE: About(401, "The token is not one of this gateway"),

@@ -286,7 +286,7 @@ class Journal(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAdministrator:
     """Somebody who may administrate. tenant: "" administrates the whole gateway. token_sha256: 32 bytes;
-    the token itself is nowhere. role: "owner" for now. revoked: None while it counts."""
+    the token itself is nowhere. role: as `roles.written`. revoked: None while it counts."""
 
     id: str
     tenant: str
@@ -311,7 +311,7 @@ class AdministratorStore(Protocol):
     def revoke(self, administrator_id: str, at: datetime, entry: NewEntry) -> bool:
         """Let somebody count no more and enter it into the ledger, in one durable step. False, and neither,
         when there is none of that id that still counts. Raises GatewayError(STORE_CONFLICT), and neither,
-        for the last one of the whole gateway: there must be a successor first. Approval keys that belong to
+        for the last owner of the whole gateway: there must be a successor first. Approval keys that belong to
         who is revoked end too, so the epoch of the documents is raised."""
         ...
 

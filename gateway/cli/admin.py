@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gateway import app, files
+from gateway import app, files, roles
 from gateway.admins import Credential
 from gateway.cli import admin_approvals
 from gateway.cli.drill import drill
@@ -106,10 +106,12 @@ def list_(as_json: bool, client: Client) -> None:
     """Who may administrate, revoked ones included."""
     found = client.get("/v1/admin/administrators")["administrators"]
     rows = [
-        (each["id"], each["tenant"] or "whole gateway", each["created"], each["revoked"] or "–")
+        (each["id"], each["tenant"] or "whole gateway", ", ".join(each["roles"]), each["created"],
+         each["revoked"] or "–")
         for each in found
-    ]
-    show(found, as_json, lambda: table(("ID", "OF", "CREATED", "REVOKED"), rows, "no administrators"))
+    ]  # fmt: skip
+    heads = ("ID", "OF", "ROLES", "CREATED", "REVOKED")
+    show(found, as_json, lambda: table(heads, rows, "no administrators"))
 
 
 def out_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,13 +125,23 @@ def out_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @admin.command()
 @click.option("--scope", type=click.Choice(["tenant", "gateway"]), default="tenant", show_default=True)
+@click.option(
+    "--role",
+    "names",
+    multiple=True,
+    type=click.Choice(roles.known_names()),
+    default=[str(roles.Role.OWNER)],
+    show_default=True,
+    help="What they may do; several times.",
+)
 @out_option
 @json_option
 @admin_options
-def add(scope: str, out: Path | None, as_json: bool, client: Client) -> None:
+def add(scope: str, names: tuple[str, ...], out: Path | None, as_json: bool, client: Client) -> None:
     """Make an administrator of the tenant (--tenant), or of the whole gateway (--scope gateway)."""
     _require_free(out)
-    made = client.ask("POST", "/v1/admin/administrators", query={"scope": scope})
+    body = json.dumps({"roles": sorted(set(names))}).encode()
+    made = client.ask("POST", "/v1/admin/administrators", body, "application/json", {"scope": scope})
     token = made["token"]
     if out is not None:
         try:
@@ -138,7 +150,8 @@ def add(scope: str, out: Path | None, as_json: bool, client: Client) -> None:
             client.ask("DELETE", f"/v1/admin/administrators/{made['id']}")
             raise
     of = f"tenant {made['tenant']}" if made["tenant"] else "the whole gateway"
-    _show_credential(made["id"], token, out, as_json, f"administrator {made['id']} of {of}")
+    said = f"administrator {made['id']} of {of}: {', '.join(made['roles'])}"
+    _show_credential(made["id"], token, out, as_json, said)
 
 
 @admin.command()

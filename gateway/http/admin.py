@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gateway import administration, admins, secrets
+from gateway import administration, admins, roles, secrets
 from gateway.errors import GatewayError, GatewayReason
 from gateway.http.handlers import Site, limit_of
 from gateway.http.message import Call, Reply, json_reply
 from gateway.ports import StoredAdministrator
 from gateway.protocol.names import refuse, secret_path
 from gateway.record import rfc3339
+from verifiers.codec import strictjson
 
 _KINDS = ("baseline", "reference", "release")
 
@@ -83,11 +84,13 @@ def list_administrators(site: Site, call: Call) -> Reply:
 
 
 def add_administrator(site: Site, call: Call) -> Reply:
-    """Of the path's tenant; ?scope=gateway: of the whole gateway. The token is in this reply, once.
+    """Of the path's tenant; ?scope=gateway: of the whole gateway. {"roles": [...]}; an owner without.
+    The token is in this reply, once.
 
     Where more than one must approve, whoever hands a change in could make themselves a second administrator
     for it: there, too, only one of the whole gateway adds any.
     """
+    holds = _roles(call.body)
     wide = call.query.get("scope") == "gateway"
     desk = site.office.desk
     if wide:
@@ -100,8 +103,20 @@ def add_administrator(site: Site, call: Call) -> Reply:
         clock=site.gateway.clock,
         random=site.gateway.random,
         by=who(call),
+        holds=holds,
     )
-    return json_reply({"id": made.id, "tenant": "" if wide else call.tenant, "token": made.token}, 201)
+    told = {"id": made.id, "tenant": "" if wide else call.tenant, "roles": sorted(holds), "token": made.token}
+    return json_reply(told, 201)
+
+
+def _roles(body: bytes) -> frozenset[roles.Role]:
+    value = (
+        strictjson.loads(body, "body", limit=len(body), max_depth=3) if body else {"roles": [*admins.OWNERS]}
+    )
+    given = value.get("roles") if isinstance(value, dict) and value.keys() == {"roles"} else None
+    if not isinstance(given, list):
+        raise refuse("body", expected='{"roles": [...]}', found="something else")
+    return roles.parse(given)
 
 
 def revoke_administrator(site: Site, call: Call) -> Reply:
@@ -162,7 +177,7 @@ def _administrator(each: StoredAdministrator) -> dict[str, Any]:
     return {
         "id": each.id,
         "tenant": each.tenant,
-        "role": each.role,
+        "roles": each.role.split(" "),
         "created": rfc3339(each.created),
         "revoked": None if each.revoked is None else rfc3339(each.revoked),
     }

@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from gateway import admins
 from gateway.errors import GatewayError, GatewayReason
 from gateway.http import body as bodies
-from gateway.http import clients, problem
+from gateway.http import callers, clients, problem
 from gateway.http.handlers import Site
-from gateway.http.message import Call, Reply, Role
+from gateway.http.message import Call, Reply
 from gateway.http.routes import Route
 from gateway.ports import DEFAULT_TENANT
 from gateway.protocol.names import tenant_name
@@ -44,7 +43,7 @@ def answer(site: Site, route: Route, environ: Environ, params: Mapping[str, str]
 
 def _failed(route: Route, error: Exception) -> problem.Problem:
     """What is wrong with documents is told to administrators only: to a guest it is our own fault."""
-    if isinstance(error, PolicyError) and route.role is Role.ADMIN:
+    if isinstance(error, PolicyError) and not route.access.open:
         return problem.of_documents(error)
     return failure(error)
 
@@ -68,7 +67,7 @@ def fixed_headers(site: Site) -> dict[str, str]:
 def _call(site: Site, route: Route, environ: Environ, params: Mapping[str, str]) -> Call:
     """Who, then where, then what: nothing is read from somebody who may not call."""
     tenant = tenant_name(params.get("tenant", DEFAULT_TENANT), "tenant")
-    who = _administrator(site, environ, tenant) if route.role is Role.ADMIN else None
+    who = callers.caller(site, route, environ, tenant)
     body = b""
     if route.body:
         body = bodies.read(environ, route.body)
@@ -100,22 +99,6 @@ def _ours(peer: str, proxies: tuple[str, ...]) -> bool:
 @functools.lru_cache(maxsize=1024)
 def _network(peer: str, forwarded: str, proxies: tuple[str, ...]) -> str:
     return clients.network(clients.client(peer, forwarded, frozenset(map(clients.address, proxies))))
-
-
-def _administrator(site: Site, environ: Environ, tenant: str) -> admins.Administrator:
-    scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    if scheme.lower() != "bearer":
-        token = ""
-    who = admins.authenticate(token.strip(), store=site.administrators)
-    if who.tenant not in ("", tenant):
-        raise GatewayError(
-            GatewayReason.FORBIDDEN,
-            "this administrator belongs to another tenant",
-            where="authorization",
-            expected=f"tenant {tenant}",
-            found=f"tenant {who.tenant}",
-        )
-    return who
 
 
 def _check_media_type(route: Route, environ: Environ) -> None:

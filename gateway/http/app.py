@@ -19,7 +19,7 @@ from gateway.errors import GatewayReason
 from gateway.http import problem
 from gateway.http.answer import answer, failure, fixed_headers
 from gateway.http.handlers import Site
-from gateway.http.message import Reply, Role
+from gateway.http.message import Reply
 from gateway.http.openapi import paths_of
 from gateway.http.routes import ROUTES, Route
 
@@ -33,7 +33,7 @@ class Application:
 
     def __init__(self, site: Site) -> None:
         self._site, self._fixed = site, fixed_headers(site)
-        self._open = {(route.method, route.path): route for route in ROUTES if route.role is Role.ANYONE}
+        self._open = {(route.method, route.path): route for route in ROUTES if route.access.open}
         self._flask = _flask(site, self._fixed)
         self._limits = {f"{route.method} {path}": route.body for route in ROUTES for path in paths_of(route)}
         self._map = self._flask.url_map.bind("")
@@ -93,6 +93,7 @@ def _flask(site: Site, fixed: Mapping[str, str]) -> Flask:
                 methods=[route.method],
                 provide_automatic_options=False,
             )
+    _require_declared(app)
 
     def failed(error: Exception) -> Response:
         """What no route took: an unknown path or method, or our own bug."""
@@ -100,6 +101,15 @@ def _flask(site: Site, fixed: Mapping[str, str]) -> Flask:
 
     app.register_error_handler(Exception, failed)
     return app
+
+
+def _require_declared(app: Flask) -> None:
+    """Whatever answers stands in the table, where every row says who may call. Raises LookupError for a rule
+    that does not: such a gateway does not start."""
+    declared = {(f"{route.method} {path}", path) for route in ROUTES for path in paths_of(route)}
+    strange = [rule.rule for rule in app.url_map.iter_rules() if (rule.endpoint, rule.rule) not in declared]
+    if strange:
+        raise LookupError(f"{strange[0]}: nobody says who may call this")
 
 
 def _view(site: Site, route: Route, fixed: Mapping[str, str]) -> Callable[..., Response]:

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.collateral import bundle, desk, importing, packing, status
 from gateway.collateral.slots import CHANNELS, STANDARD
 from gateway.errors import GatewayError, GatewayReason
-from gateway.http.admin import require_wide, who
+from gateway.http.admin import who
 from gateway.http.handlers import Site
 from gateway.http.message import OCTETS, Call, Reply, json_reply
 from gateway.ports import Slot
@@ -22,7 +22,6 @@ _MOST_NAMES = 64
 def import_file(site: Site, call: Call) -> Reply:
     """The body is one file; ?name= is what messages call it, ?channel= says which updates its documents
     are."""
-    require_wide(call, "collateral")
     name = call.query.get("name", "body")[:200]
     made = importing.import_file(
         site.desk.importer,
@@ -37,7 +36,6 @@ def import_file(site: Site, call: Call) -> Reply:
 
 def overview(site: Site, call: Call) -> Reply:
     """?leaves=N: at most so many certificates of single machines."""
-    require_wide(call, "collateral")
     text = call.query.get("leaves", "500")
     leaves = min(int(text), 20_000) if text.isascii() and text.isdigit() and len(text) < 7 else 500
     return json_reply(status.overview(site.desk.view, site.gateway.clock.now(), leaves=leaves))
@@ -45,7 +43,6 @@ def overview(site: Site, call: Call) -> Reply:
 
 def show(site: Site, call: Call) -> Reply:
     """The exact bytes of what is or was held, by their SHA-256."""
-    require_wide(call, "collateral")
     digest = call.params["digest"]
     found = site.desk.view.store.by_digests([digest]) if _DIGEST.fullmatch(digest) else {}
     if digest not in found:
@@ -60,7 +57,6 @@ def show(site: Site, call: Call) -> Reply:
 
 
 def remove(site: Site, call: Call) -> Reply:
-    require_wide(call, "collateral")
     slot = Slot(
         call.params["kind"],
         call.query.get("key", ""),
@@ -74,7 +70,6 @@ def remove(site: Site, call: Call) -> Reply:
 
 def fetch(site: Site, call: Call) -> Reply:
     """{"names": ["amd:Milan", "intel:tdx"]}; without a body everything shared that is held."""
-    require_wide(call, "collateral")
     names = _names(call.body)
     made = desk.fetch_now(site.desk, names, site.gateway.clock.now(), by=who(call))
     return json_reply({"asking": [name._asdict() for name in made]}, 202)
@@ -82,7 +77,6 @@ def fetch(site: Site, call: Call) -> Reply:
 
 def prune(site: Site, call: Call) -> Reply:
     """?dry=true: what would be taken out of its slot, and nothing is done."""
-    require_wide(call, "collateral")
     if call.query.get("dry") == "true":
         found = desk.prunable(site.desk, site.gateway.clock.now())
         return json_reply({"would": [status.held_json(each) for each in found]})
@@ -92,7 +86,6 @@ def prune(site: Site, call: Call) -> Reply:
 def export(site: Site, call: Call) -> Reply:
     """The signed head of a bundle, of what {"names": [...]} stands for or of everything; its members are
     fetched by their digests."""
-    require_wide(call, "collateral")
     names = _names(call.body)
     head = packing.pack(
         site.desk.view.store,
@@ -108,7 +101,6 @@ def export(site: Site, call: Call) -> Reply:
 def import_bundle(site: Site, call: Call) -> Reply:
     """The body is the head of a bundle, alone or with whole members from ?from= on. ?trust=: thumbprint of
     the exporter's key, beside those that the configuration names."""
-    require_wide(call, "collateral")
     head, rest = bundle.split(call.body)
     trusted = {*site.desk.bundle_keys, call.query.get("trust", "")}
     packing.require_trusted(head, trusted)

@@ -15,10 +15,9 @@ from typing import Any
 
 from gateway.errors import GatewayReason
 from gateway.http import clients, problem
-from gateway.http.message import Role
 from gateway.http.routes import ROUTES
 
-LIMITED = tuple(route.path for route in ROUTES if route.role is Role.ANYONE and route.method == "POST")
+LIMITED = tuple(route.path for route in ROUTES if route.access.open and route.method == "POST")
 """What anybody may ask for and is not free. Challenges have a count of their own."""
 MOST_CLIENTS = 16_384
 """Counts that are remembered, the last used ones; a forgotten one begins full."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +9,6 @@ from typing import Any
 import msgspec
 
 JSON, OCTETS, YAML, TEXT = "application/json", "application/octet-stream", "application/yaml", "text/plain"
-
-
-class Role(enum.Enum):
-    """Who may call. Every route names one; there is no default."""
-
-    ANYONE = "anyone"
-    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

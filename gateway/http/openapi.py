@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway import VERSION
-from gateway.http.message import JSON, Role
+from gateway.http.message import JSON
 from gateway.http.problem import MEDIA_TYPE
 from gateway.http.routes import Route
 from gateway.http.schemas import SCHEMAS
@@ -64,8 +64,11 @@ def _operation(route: Route, path: str) -> dict[str, Any]:
             schema = {"$ref": f"#/components/schemas/{route.request}"}
         content = {media_type: {"schema": schema} for media_type in route.accepts}
         out["requestBody"] = {"required": not route.empty, "content": content}
-    if route.role is Role.ADMIN:
-        out["security"] = [{"administrator": []}]
+    if route.access.roles:
+        asked: list[dict[str, list[str]]] = [{"administrator": sorted(route.access.roles)}]
+        out["security"] = [{}, *asked] if route.access.open else asked
+        out["x-sealgate-roles"] = sorted(route.access.roles)
+        out["x-sealgate-scope"] = "gateway" if route.access.wide else "tenant"
     return out
 
 

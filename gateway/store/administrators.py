@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.errors import GatewayError, GatewayReason
 from gateway.ports import NewEntry, StoredAdministrator
+from gateway.roles import Role
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection
 from gateway.store.counters import increment
@@ -21,7 +22,10 @@ _INSERT = """
 """
 _GET = "SELECT id, tenant, role, token_sha256, created, revoked FROM administrator WHERE id = ?"
 _LIST = "SELECT id, tenant, role, token_sha256, created, revoked FROM administrator ORDER BY created, id"
-_OTHERS = "SELECT count(*) FROM administrator WHERE tenant = '' AND revoked IS NULL AND id <> ?"
+_OTHERS = f"""
+    SELECT count(*) FROM administrator
+    WHERE tenant = '' AND role = '{Role.OWNER}' AND revoked IS NULL AND id <> ?
+"""  # noqa: S608 - a constant of ours
 _REVOKE = "UPDATE administrator SET revoked = ? WHERE id = ? AND revoked IS NULL"
 
 
@@ -74,7 +78,8 @@ class SqliteAdministrators:
             found = None if row is None else _administrator(row)
             if found is None or found.revoked is not None:
                 return False
-            if found.tenant == "" and connection.execute(_OTHERS, (administrator_id,)).fetchone() == (0,):
+            owner = found.tenant == "" and found.role == Role.OWNER
+            if owner and connection.execute(_OTHERS, (administrator_id,)).fetchone() == (0,):
                 raise _last(administrator_id)
             connection.execute(_REVOKE, (moment, administrator_id))
             self._ledger.add(connection, drafts)
@@ -87,8 +92,8 @@ class SqliteAdministrators:
 def _last(administrator_id: str) -> GatewayError:
     return GatewayError(
         GatewayReason.STORE_CONFLICT,
-        "this is the last administrator of the whole gateway; add a successor first",
+        "this is the last owner of the whole gateway; add a successor first",
         where=f"administrator {administrator_id}",
-        expected="another administrator of the whole gateway",
+        expected="another owner of the whole gateway",
         found="none",
     )

@@ -12,11 +12,10 @@ import pytest
 from gateway import app
 from gateway.config import Config
 from gateway.http.app import Application
-from gateway.http.message import Role
 from gateway.http.openapi import paths_of
 from gateway.http.routes import ROUTES
 
-OPEN = [route for route in ROUTES if route.role is Role.ANYONE]
+OPEN = [route for route in ROUTES if route.access.open]
 Told = tuple[str, list[tuple[str, str]], bytes]
 
 

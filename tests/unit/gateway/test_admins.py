@@ -42,7 +42,7 @@ def test_the_token_names_its_administrator(store: Store) -> None:
     credential = create(store, tenant="acme")
     assert re.fullmatch(r"sga_[0-9a-f]{16}_[A-Za-z0-9_-]{43}", credential.token)
     found = admins.authenticate(credential.token, store=store.administrators)
-    assert found == Administrator(credential.id, "acme", "owner")
+    assert found == Administrator(credential.id, "acme", admins.OWNERS)
     assert credential.token not in repr(credential)
 
 
@@ -54,7 +54,7 @@ def test_only_a_digest_is_kept(tmp_path: Path, store: Store) -> None:
     (entry,) = store.ledger.tail("", 5)
     assert (entry["kind"], entry["body"]) == (
         "admin.create",
-        {"id": credential.id, "role": "owner", "by": "setup"},
+        {"id": credential.id, "roles": ["owner"], "by": "setup"},
     )
     store.close()
     secret = credential.token.split("_", 2)[2].encode()
@@ -126,7 +126,9 @@ def test_a_credential_is_delivered_before_it_counts(store: Store) -> None:
         store=store.administrators, clock=FakeClock(), random=FakeRandom(), deliver=found.append
     )
     assert found == [made]
-    assert admins.authenticate(made.token, store=store.administrators) == Administrator(made.id, "", "owner")
+    assert admins.authenticate(made.token, store=store.administrators) == Administrator(
+        made.id, "", admins.OWNERS
+    )
     (entry,) = store.ledger.tail("", 5)
     assert (entry["kind"], entry["body"]["by"]) == ("admin.recover", "local")
 

@@ -34,7 +34,7 @@ def test_the_table_of_routes_is_complete() -> None:
     listed = re.findall(r"^\| `([A-Z]+ /[^`]*)` \| ([^|]+) \|", PAGE, re.MULTILINE)
     assert [name for name, _ in listed] == [f"{route.method} {route.path}" for route in ROUTES]
     for (_, whom), route in zip(listed, ROUTES, strict=True):
-        assert (whom == "administrators") is (route.role.name == "ADMIN")
+        assert (whom == "administrators") is not route.access.open
 
 
 def test_the_requests_by_hand_are_requests() -> None:
