@@ -71,6 +71,7 @@ def load_application(config: Config) -> Any:
         threads=config.listen.threads,
         seconds=config.limits.read_seconds,
         refusal=limiter.refusal,
+        guard_of=application.guard_of,
     )
 
 

@@ -41,6 +41,18 @@ def answer(site: Site, route: Route, environ: Environ, params: Mapping[str, str]
     return reply
 
 
+def turned_away(site: Site, route: Route, environ: Environ, params: Mapping[str, str]) -> Reply | None:
+    """The reply to somebody who may not call, from the head of the request alone; None for who may. What it
+    lets pass is looked at again when the body is there: a credential may have ended meanwhile."""
+    try:
+        callers.caller(site, route, environ, tenant_name(params.get("tenant", DEFAULT_TENANT), "tenant"))
+    except Exception as error:
+        reply = problem.closing(_failed(route, error)).reply()
+        site.metrics.count("sealgate_http_requests_total", route=route.path, status=str(reply.status))
+        return reply
+    return None
+
+
 def _failed(route: Route, error: Exception) -> problem.Problem:
     """What is wrong with documents is told to administrators only: to a guest it is our own fault."""
     if isinstance(error, PolicyError) and not route.access.open:

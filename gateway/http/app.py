@@ -7,6 +7,7 @@ finds the administrators' routes, and says what is wrong with a request that no 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from http.client import responses
 from typing import Any
@@ -17,8 +18,9 @@ from werkzeug.routing import RequestRedirect
 
 from gateway.errors import GatewayReason
 from gateway.http import problem
-from gateway.http.answer import answer, failure, fixed_headers
+from gateway.http.answer import answer, failure, fixed_headers, turned_away
 from gateway.http.handlers import Site
+from gateway.http.limiter import Answer
 from gateway.http.message import Reply
 from gateway.http.openapi import paths_of
 from gateway.http.routes import ROUTES, Route
@@ -35,7 +37,7 @@ class Application:
         self._site, self._fixed = site, fixed_headers(site)
         self._open = {(route.method, route.path): route for route in ROUTES if route.access.open}
         self._flask = _flask(site, self._fixed)
-        self._limits = {f"{route.method} {path}": route.body for route in ROUTES for path in paths_of(route)}
+        self._routes = {f"{route.method} {path}": route for route in ROUTES for path in paths_of(route)}
         self._map = self._flask.url_map.bind("")
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -53,16 +55,36 @@ class Application:
 
     def limit_of(self, method: str, path: str) -> int:
         """The most bytes of a body that is taken there; 0 where there is no route. path: as in PATH_INFO."""
+        found = self._find(method, path)
+        return 0 if found is None else found[0].body
+
+    def guard_of(self, method: str, path: str) -> Callable[[Mapping[str, Any]], Answer | None] | None:
+        """What the head of a request there must pass before its body is read: the answer to whoever may not
+        call. None where anybody may. path: as in PATH_INFO."""
+        found = self._find(method, path)
+        if found is None or found[0].access.open:
+            return None
+        return functools.partial(self._turned_away, *found)
+
+    def _turned_away(
+        self, route: Route, params: Mapping[str, str], environ: Mapping[str, Any]
+    ) -> Answer | None:
+        reply = turned_away(self._site, route, environ, params)
+        if reply is None:
+            return None
+        headers = _headers(reply, self._fixed)
+        return reply.status, [(name.lower(), value) for name, value in headers.items()], reply.body
+
+    def _find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
+        """The route of a request and its parameters, whoever looks it up."""
         found = self._look_up(method, path)
-        if found is not None:
-            return found[0].body
-        if not _as_routes_are_written(method, path):
-            return 0
+        if found is not None or not _as_routes_are_written(method, path):
+            return found
         try:
-            endpoint, _ = self._map.match(_text(path), method)
+            endpoint, params = self._map.match(_text(path), method)
         except (HTTPException, RequestRedirect):
-            return 0
-        return self._limits[str(endpoint)]
+            return None
+        return self._routes[str(endpoint)], params
 
     def _misspelt(self, path: str) -> Reply:
         allowed = self._map.allowed_methods(_text(path)) if _one_slash(path) else ()

@@ -30,6 +30,7 @@ BUDGET = 64 * 1024 * 1024
 log = logging.getLogger("sealgate.http")
 Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Any], Iterable[bytes]]
+Guard = Callable[[Environ], Answer | None]
 
 
 @dataclass(slots=True)
@@ -46,6 +47,8 @@ class Front:
 
     limit_of: method and path to the most bytes that its route takes (0: none). threads: requests worked on
     at once. seconds: a body must have arrived by then. refusal: asked first; an answer ends the request.
+    guard_of: method and path to what looks at the head of a request there before its body is read, in a
+    thread; None where there is nothing to look at. An answer of it ends the request too.
     """
 
     def __init__(
@@ -56,8 +59,9 @@ class Front:
         threads: int,
         seconds: float,
         refusal: Callable[[Any], Answer | None] = lambda scope: None,
+        guard_of: Callable[[str, str], Guard | None] = lambda method, path: None,
     ) -> None:
-        self._refusal = refusal
+        self._refusal, self._guard_of = refusal, guard_of
         self._application, self._limit_of, self._seconds = application, limit_of, seconds
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._held = 0
@@ -71,16 +75,25 @@ class Front:
             protocol.response_bytes(*refused)
             return
         environ, coming = environ_of(scope), _Coming()
+        loop = asyncio.get_running_loop()
         try:
-            environ[ARRIVED] = await self._body(environ, protocol, coming)
-            loop = asyncio.get_running_loop()
-            status, headers, body = await loop.run_in_executor(self._pool, self._answer, environ)
+            reply = await self._turned_away(environ, loop)
+            if reply is None:
+                environ[ARRIVED] = await self._body(environ, protocol, coming)
+                reply = await loop.run_in_executor(self._pool, self._answer, environ)
         except Exception:  # the application turns its own errors into replies: this is our bug
             log.exception("a request was not answered")
-            status, headers, body = 500, [], b""
+            reply = 500, [], b""
         finally:
             self._held -= coming.held
-        protocol.response_bytes(status, headers, body)
+        protocol.response_bytes(*reply)
+
+    async def _turned_away(self, environ: Environ, loop: asyncio.AbstractEventLoop) -> Answer | None:
+        """Whoever may not call is told before they send anything: their bodies take no room from others'."""
+        if environ.get("CONTENT_LENGTH", "0") == "0" and "HTTP_TRANSFER_ENCODING" not in environ:
+            return None
+        guard = self._guard_of(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        return None if guard is None else await loop.run_in_executor(self._pool, guard, environ)
 
     async def _body(self, environ: Environ, protocol: Any, coming: _Coming) -> Arrived:
         """Not a byte is asked for when there is nothing to read, or when its length is already too much."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -73,3 +74,26 @@ def metrics(server: Server) -> str:
         return connection.getresponse().read().decode()
     finally:
         connection.close()
+
+
+def test_whoever_may_not_call_is_told_before_they_send_a_body(tmp_path: Path) -> None:
+    """Of four megabytes that were announced not one byte is sent, and the reply is there all the same."""
+    file = tmp_path / "sealgate.toml"
+    file.write_text("[limits]\nread_seconds = 120\n")
+    with serving(tmp_path, "--config", str(file)) as server:
+        place = urlsplit(server.url)
+        foreign = server.admin.ask("POST", "/t/acme/v1/admin/administrators")["token"]
+        for path, token, expected in (
+            ("/v1/admin/activations", "", (401, "request.unauthenticated")),
+            ("/v1/admin/activations", "sga_" + "0" * 16 + "_" + "A" * 43, (401, "request.unauthenticated")),
+            ("/t/other/v1/admin/proposals", foreign, (403, "request.forbidden")),
+            ("/t/acme/v1/admin/collateral/bundle", foreign, (403, "request.forbidden")),
+        ):
+            head = f"POST {path} HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Type: application/json\r\n"
+            head += f"Authorization: Bearer {token}\r\nContent-Length: {4 * 2**20}\r\n\r\n"
+            with socket.create_connection((place.hostname or "", place.port or 0), timeout=60) as peer:
+                peer.sendall(head.encode())
+                reply = http.client.HTTPResponse(peer)
+                reply.begin()
+                assert (reply.status, json.loads(reply.read())["reason"]) == expected
+                assert reply.headers["Connection"] == "close"

@@ -116,6 +116,24 @@ def test_administrators_routes_have_one_spelling_too(application: Application) -
     assert ask(application, environ("GET", given))[0][:3] == "401"
 
 
+def test_what_is_not_open_is_guarded_before_its_body_and_says_what_it_says_after_it(
+    application: Application,
+) -> None:
+    for route in ROUTES:
+        for path in paths_of(route):
+            filled = path.replace("<path:path>", "a/b").replace("<", "").replace(">", "")
+            guard = application.guard_of(route.method, filled)
+            assert (guard is None) == route.access.open, path
+            if guard is not None:
+                given = environ(route.method, filled, CONTENT_TYPE="text/plain")
+                told = guard(given)
+                assert told is not None
+                status, _headers, body = ask(application, given)
+                assert (str(told[0]), told[2]) == (status[:3], body)
+                assert ("connection", "close") in told[1]
+    assert application.guard_of("POST", "/v1/other") is None
+
+
 def test_the_limit_of_a_body_is_the_routes_own(application: Application) -> None:
     for route in ROUTES:
         for path in paths_of(route):

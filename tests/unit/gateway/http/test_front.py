@@ -125,6 +125,41 @@ def test_large_bodies_share_a_budget_and_small_ones_do_not(monkeypatch: pytest.M
     assert made._held == 0, "what a request held is let go when it is answered"
 
 
+@pytest.mark.parametrize("header", [length(3), CHUNKED], ids=["declared", "chunked"])
+def test_whoever_may_not_call_is_told_before_anything_is_read(header: tuple[str, str]) -> None:
+    protocol = Protocol(b"abc", stall=True)
+    seen: list[Any] = []
+
+    def guard(environ: dict[str, Any]) -> tuple[int, Headers, bytes]:
+        seen.append((environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("HTTP_AUTHORIZATION")))
+        return 401, [("connection", "close")], b"who?"
+
+    def application(environ: object, start: object) -> list[bytes]:
+        raise AssertionError("it was let pass")
+
+    made = Front(
+        application, lambda method, path: 10, threads=1, seconds=5, guard_of=lambda method, path: guard
+    )
+    asyncio.run(made.__rsgi__(scope(header, ("authorization", "Bearer x")), protocol))
+    assert protocol.replies == [(401, [("connection", "close")], b"who?")]
+    assert (protocol.taken, seen, made._held) == (0, [("POST", "/x", "Bearer x")], 0)
+
+
+@pytest.mark.parametrize("guard", [None, lambda environ: None], ids=["open", "let-pass"])
+def test_whoever_may_call_is_read(guard: Any) -> None:
+    protocol = Protocol(b"abc")
+
+    def application(environ: dict[str, Any], start: Callable[..., object]) -> list[bytes]:
+        start("200 OK", [])
+        return [environ[ARRIVED].body]
+
+    made = Front(
+        application, lambda method, path: 10, threads=1, seconds=5, guard_of=lambda method, path: guard
+    )
+    asyncio.run(made.__rsgi__(scope(length(3)), protocol))
+    assert protocol.replies == [(200, [], b"abc")]
+
+
 def test_the_environ_follows_pep_3333() -> None:
     environ = environ_of(
         scope(("content-type", "text/x"), ("x-a", "1"), ("x-a", "2"), ("x_a", "3"), path="/ä/b")
