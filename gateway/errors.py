@@ -107,6 +107,10 @@ class GatewayReason(enum.StrEnum):
     # The ledger.
     LEDGER_UNAVAILABLE = "ledger.unavailable"
     LEDGER_BROKEN = "ledger.broken"
+    LEDGER_MALFORMED = "ledger.malformed"
+    LEDGER_KEY = "ledger.key"
+    LEDGER_SIGNATURE = "ledger.signature"
+    LEDGER_PROOF = "ledger.proof"
 
     # Keys.
     KEYS_ABSENT = "keys.absent"
@@ -207,6 +211,10 @@ ABOUT: Mapping[GatewayReason, About] = MappingProxyType(
         _R.BUNDLE_SURPLUS: About(422, "The bundle goes on after its end"),
         _R.LEDGER_UNAVAILABLE: About(503, "The ledger cannot be written, so nothing is released"),
         _R.LEDGER_BROKEN: About(500, "The ledger does not hold together"),
+        _R.LEDGER_MALFORMED: About(400, "This is not in one of the ledger's formats"),
+        _R.LEDGER_KEY: About(400, "This is no key that verifies a ledger"),
+        _R.LEDGER_SIGNATURE: About(403, "The checkpoint is not signed by who must have signed it"),
+        _R.LEDGER_PROOF: About(409, "The proof does not show what it must"),
         _R.KEYS_ABSENT: About(500, _KEYS),
         _R.KEYS_LOCATION: About(500, _KEYS),
         _R.KEYS_PERMISSIONS: About(500, _KEYS),
