@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,17 +11,18 @@ from typing import Any
 from gateway import bundles, policybook
 from gateway.approval import Action, Subject
 from gateway.approving import Approved, Desk, approve, change_of
-from gateway.changeports import ProposalStore
+from gateway.changeports import ProposalStore, ShadowStore
 from gateway.errors import GatewayError, GatewayReason
 from gateway.expiry import Endings, ending
 from gateway.policybook import BASELINE, RELEASE, Sources
-from gateway.ports import Clock, DocumentStore, Ledger, NewEntry, StoredDocument
+from gateway.ports import Clock, DocumentStore, Ledger, LedgerUnavailable, NewEntry, StoredDocument
 from gateway.protocol.names import refuse
 from gateway.record import rfc3339
 from policies import expiry
 from policies.errors import Place, PolicyErrors, Problems
 from policies.model import Baseline, Document, ReleasePolicy
 
+log = logging.getLogger("sealgate.administration")
 _ATTEMPTS = 8
 """Changes are judged outside the store's lock; who finds that others were faster judges again, so often."""
 
@@ -34,6 +36,7 @@ class Office:
     clock: Clock
     desk: Desk
     proposals: ProposalStore
+    shadows: ShadowStore
     sources: Sources = field(default_factory=Sources)
     endings: Endings = field(default_factory=Endings)
 
@@ -73,8 +76,27 @@ def activate(
     `approving.approve`; APPROVAL_MIXED for baselines together with others, where approvals count.
     """
     rows, new = _read(office, tenant, files, baselines)
-    wrote = {each.by for each in office.proposals.find(tenant, content_id(raw for _, raw in files), 1)}
-    return _settle(office, tenant, Action.ACTIVATE, rows, new, signatures, by, wrote=wrote, note=note)
+    content = content_id(raw for _, raw in files)
+    wrote = {each.by for each in office.proposals.find(tenant, content, 1)}
+    made = _settle(office, tenant, Action.ACTIVATE, rows, new, signatures, by, wrote=wrote, note=note)
+    try:
+        end_shadow(office, tenant, content, by=by)
+    except (
+        GatewayError,
+        LedgerUnavailable,
+    ) as error:  # what counts has changed; beside itself it differs in nothing
+        log.warning("the shadow of proposal %s was not stopped: %s", content[:8], error)
+    return made
+
+
+def end_shadow(office: Office, tenant: str, proposal: str, *, by: str) -> bool:
+    """Let a proposal be asked no more beside what counts. False when it was not."""
+    for each in office.shadows.find(tenant, proposal, 1):
+        if each.stopped is None:
+            body = {"proposal": proposal, "shadow": each.number, "answers": dict(each.counts), "by": by}
+            entry = NewEntry(tenant, "shadow.stop", body)
+            return office.shadows.stop(tenant, each.number, office.clock.now(), entry)
+    return False
 
 
 def content_id(contents: Iterable[bytes]) -> str:

@@ -33,6 +33,7 @@ from gateway.ports import Clock, Keys, Random
 from gateway.releasing import Releaser
 from gateway.replay.archive import Archive
 from gateway.secrets import Vault
+from gateway.shadow import Shadows
 from gateway.store import Store, StoreKind, open_store
 from verifiers.model import AnchorSet
 
@@ -123,6 +124,12 @@ def compose(config: Config, clock: Clock | None = None) -> tuple[Site, Store]:
     office = _office(store, clock)
     found = archive(config, store, keys, clock)
     issuer = config.issuer_name
+    appraiser = Appraiser(
+        source=_source(config, store),
+        book=PolicyBook(store.documents, office.sources),
+        anchors=_anchors(store),
+        cache=LruChains(config.limits.chains),
+    )
     gateway = Gateway(
         issuer=issuer,
         audiences=frozenset({issuer, *config.audiences}),
@@ -133,12 +140,7 @@ def compose(config: Config, clock: Clock | None = None) -> tuple[Site, Store]:
         keys=keys,
         nonces=store.nonces,
         appraisals=store.appraisals,
-        appraiser=Appraiser(
-            source=_source(config, store),
-            book=PolicyBook(store.documents, office.sources),
-            anchors=_anchors(store),
-            cache=LruChains(config.limits.chains),
-        ),
+        appraiser=appraiser,
         recorder=Recorder(
             journal=store.journal,
             keys=keys,
@@ -148,6 +150,14 @@ def compose(config: Config, clock: Clock | None = None) -> tuple[Site, Store]:
             ignored=lambda reason: metrics.count("sealgate_ignored_requests_total", reason=reason),
         ),
         releaser=Releaser(issuer=issuer, keys=keys, journal=store.journal, vault=vault),
+        shadows=Shadows(
+            store=store.shadows,
+            proposed=store.proposals,
+            documents=store.documents,
+            sources=office.sources,
+            judge=appraiser.judge,
+            count=lambda result: metrics.count("sealgate_shadow_answers_total", result=result),
+        ),
     )
     site = Site(
         config=config,
@@ -234,6 +244,7 @@ def _office(store: Store, clock: Clock) -> Office:
         clock=clock,
         desk=desk,
         proposals=store.proposals,
+        shadows=store.shadows,
     )
 
 

@@ -17,6 +17,7 @@ from gateway.errors import GatewayError, GatewayReason
 from gateway.evidence import Inputs, Submission
 from gateway.ledger.entry import MAX_BODY
 from gateway.ports import Journal, Keys, LedgerReceipt, LedgerUnavailable, NewEntry, Random
+from gateway.question import Question
 from gateway.refusal import Denied, PathRefusal, Why, because, of_error
 from policies.appraise import FRESHNESS_CHECK, Appraisal
 from policies.model import Baseline
@@ -51,6 +52,8 @@ class Attempt:
     """What the verification was made from, once there is one."""
     baselines: tuple[Baseline, ...] = ()
     """Those that its policies were compiled with."""
+    question: Question | None = None
+    """What was asked and answered, for a shadow; None before there are findings."""
     facts: dict[str, Any] = field(default_factory=dict)
     errand: Errand = field(default_factory=lambda: Errand(client=""))
     accepted: bool = False

@@ -1,4 +1,5 @@
-"""Ports of changes on their way: who must approve them, and what was proposed. As `ports.py` otherwise."""
+"""Ports of changes on their way: who must approve them, what was proposed, what is tried beside what counts.
+As `ports.py` otherwise."""
 
 from __future__ import annotations
 
@@ -94,4 +95,62 @@ class ProposalStore(Protocol):
 
     def activated(self, tenant: str, proposal: str) -> Sequence[int]:
         """Sequences of the changes that activated it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredShadow:
+    """A proposal that is asked beside what counts. number: of the tenant's shadows, from 1. stopped: None
+    while it runs. counts: answers by result, of those that are written down."""
+
+    tenant: str
+    number: int
+    proposal: str
+    started: datetime
+    by: str
+    stopped: datetime | None
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowDifference:
+    """One answer beside the shadow's: `shadow.Result`, verdicts and codes. path: "" is the verdict alone."""
+
+    at: datetime
+    attempt: str
+    path: str
+    result: str
+    verdict: str
+    reason: str
+    shadow_verdict: str
+    shadow_reason: str
+
+
+class ShadowStore(Protocol):
+    """Starting and stopping raises the epoch of the documents, and is one durable step with its entry."""
+
+    def running(self) -> tuple[int, Mapping[str, StoredShadow]]:
+        """The epoch, and the running shadow of every tenant that has one; without counts."""
+        ...
+
+    def start(self, tenant: str, proposal: str, at: datetime, by: str, entry: NewEntry) -> bool:
+        """False, and no change, while another one of the tenant runs."""
+        ...
+
+    def stop(self, tenant: str, number: int, at: datetime, entry: NewEntry) -> bool:
+        """False, and no change, when it does not run."""
+        ...
+
+    def find(self, tenant: str, proposal: str, limit: int) -> Sequence[StoredShadow]:
+        """Those of one proposal ("": of every one), newest first."""
+        ...
+
+    def count(
+        self, tenant: str, number: int, counts: Mapping[str, int], differences: Sequence[ShadowDifference]
+    ) -> None:
+        """Add to what is known. The newest differences are kept, a bounded number."""
+        ...
+
+    def differences(self, tenant: str, number: int, limit: int) -> Sequence[ShadowDifference]:
+        """Newest first."""
         ...

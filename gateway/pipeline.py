@@ -14,6 +14,7 @@ What must stay true:
 * `release.intent` is durable before a secret is opened; if it cannot be written, nothing is opened. The
   outcome is durable before there is a reply. An attempt waits for the disk three times: its challenge alone;
   its appraisal with what the ledger says of it and of the intents; the outcomes.
+* A shadow (`shadow.py`) is asked after all of this, beside it, and changes none of it.
 * An exception that is not one of ours is our bug: the attempt is recorded as refused, and the bug is logged.
 
 Each path of a request is decided by itself, under the policy that owns it: some may be released and others
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -37,8 +38,10 @@ from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import Compiled
 from gateway.ports import NONCE_LIFETIME, Clock, Keys, LedgerReceipt, NonceStore, PolicyChanged, Random
 from gateway.protocol import native
+from gateway.question import Question
 from gateway.refusal import Denied, of_appraisal, of_error
 from gateway.releasing import Decision, Plan, Releaser, decide_paths, refusals_of
+from gateway.shadow import Shadows, answer_of, verdict_of
 from gateway.token import ear
 from policies.appraise import Appraisal
 from verifiers.carriers import Opened, open_message
@@ -68,6 +71,7 @@ class Gateway:
     appraiser: Appraiser
     recorder: Recorder
     releaser: Releaser
+    shadows: Shadows
 
 
 def challenge(gateway: Gateway, tenant: str, body: bytes) -> dict[str, Any]:
@@ -84,7 +88,7 @@ def attest(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict
     request = native.parse_attest(body)
     runtime = native.parse_runtime_data(request.runtime_data)
     attempt = _begin(gateway, tenant, "attest", runtime, client)
-    with gateway.recorder.recording(attempt):
+    with gateway.shadows.beside(attempt), gateway.recorder.recording(attempt):
         check_place(runtime, tenant=tenant, audiences=gateway.audiences)
         opened = _open(attempt, request.evidence)
         verification, attempt.inputs = gateway.appraiser.verify(
@@ -94,6 +98,7 @@ def attest(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict
         def decide(epoch: int, compiled: Compiled) -> tuple[str, Plan, Sequence[LedgerReceipt]]:
             judge = _judge(gateway, compiled, verification, attempt.at)
             decisions = decide_paths(compiled, tenant, request.release, judge)
+            attempt.question = _question(verification, decisions, epoch, request.policy)
             appraisal = _leading(decisions, compiled, request, judge)
             _require_accepted(gateway, attempt, appraisal, decisions)
             expires = _expiry(gateway, verification, attempt.at)
@@ -121,7 +126,7 @@ def release(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dic
         gateway.recorder.ignored(str(error.reason))
         raise
     attempt.facts |= {"appraisal": claims["jti"][:64], "paths": list(request.paths)}
-    with gateway.recorder.recording(attempt):
+    with gateway.shadows.beside(attempt), gateway.recorder.recording(attempt):
         stored = releasable(claims, tenant=tenant, now=attempt.at, store=gateway.appraisals)
         attempt.kept = evidence.again(stored)
         submission = evidence.open_stored(gateway.keys, stored)
@@ -134,6 +139,7 @@ def release(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dic
         def decide(epoch: int, compiled: Compiled) -> tuple[Plan, Sequence[LedgerReceipt], Appraisal]:
             judge = _judge(gateway, compiled, verification, attempt.at)
             decisions = decide_paths(compiled, tenant, request.paths, judge)
+            attempt.question = _question(verification, decisions, epoch)
             if not any(decision.grant for decision in decisions):
                 raise _all_refused(gateway, attempt, decisions, decisions[0].appraisal)
             plan = gateway.releaser.plan(attempt, runtime, decisions)
@@ -160,7 +166,7 @@ def verify(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict
         return _verify(gateway, attempt, request, binding, None)
     runtime = native.parse_runtime_data(request.runtime_data)
     attempt = _begin(gateway, tenant, "verify", runtime, client)
-    with gateway.recorder.recording(attempt):
+    with gateway.shadows.beside(attempt), gateway.recorder.recording(attempt):
         check_place(runtime, tenant=tenant, audiences=gateway.audiences)
         return _verify(gateway, attempt, request, ReportData(runtime.report_data), runtime)
 
@@ -228,6 +234,18 @@ def _judge(
     gateway: Gateway, compiled: Compiled, verification: Verification, now: datetime
 ) -> Callable[[str | None], Appraisal]:
     return lambda name: gateway.appraiser.judge(verification, compiled, name, now)
+
+
+def _question(
+    verification: Verification, decisions: Sequence[Decision], epoch: int, policy: str | None = None
+) -> Question:
+    return Question(
+        verification=verification,
+        paths=tuple(decision.path for decision in decisions),
+        policy=policy,
+        epoch=epoch,
+        answers=tuple(map(answer_of, decisions)),
+    )
 
 
 def _leading(
@@ -313,8 +331,10 @@ def _verify(
     expires = _expiry(gateway, verification, attempt.at)
 
     def decide(epoch: int, compiled: Compiled) -> tuple[Appraisal, dict[str, Any]]:
+        attempt.question = _question(verification, (), epoch, request.policy)
         name = _named(compiled, request.policy)
         appraisal = gateway.appraiser.judge(verification, compiled, name, attempt.at)
+        attempt.question = replace(attempt.question, answers=(verdict_of(appraisal),))
         told = record.of(appraisal)
         if runtime is not None and appraisal.verdict is Verdict.ACCEPTED:
             gateway.recorder.accept(attempt, appraisal, told, expires, releasable=False, epoch=epoch)

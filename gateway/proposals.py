@@ -1,10 +1,11 @@
 """Changes on their way: proposed, tested, backtested, approved, and then active or not.
 
-    draft → tested → backtested → active → retired
+    draft → tested → backtested → shadow → active → retired
 
-A proposal is a set of files under the name of its content. States before `active` are what its owners report
-of it, each with the digest and the counts of the report: the gateway keeps them and believes none, and a
-proposal is activated from any state. `active` and `retired` are never written down: they follow from the
+A proposal is a set of files under the name of its content. `tested` and `backtested` are what its owners
+report of it, each with the digest and the counts of the report: the gateway keeps them and believes none.
+`shadow` is what the gateway saw itself (`shadow.py`). A proposal is activated from any state, and ledger and
+history say through which it went. `active` and `retired` are never written down: they follow from the
 sequence of changes and from what counts now.
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from gateway import administration, approving, policybook
+from gateway import administration, approval, approving, policybook
 from gateway.administration import Office
 from gateway.approval import Action, Statement, Subject
 from gateway.changeports import Proposal, ProposalStep
@@ -114,22 +115,26 @@ def activate(
     owner = _owner(proposal, _documents(proposal))
     state = office.desk.store.state(owner)
     valid = {each.thumbprint for each in approving.counting(state)}
-    kept = [
-        step.detail["signature"]
+    kept = {
+        step.detail["key"]: step.detail["signature"]
         for step in steps
         if step.step == _APPROVED
         and step.detail["sequence"] == state.last + 1
         and step.detail["key"] in valid
-    ]
-    states = ["draft", *dict.fromkeys(step.step for step in steps if step.step in REPORTED)]
+    }
+    for text in signatures:  # a key counts once, and takes one place among those that may be given
+        kept[approval.signer_of(text)] = text
+    note: dict[str, Any] = {"proposal": proposal.id, "states": _states(office, proposal, steps)}
+    for shadow in office.shadows.find(tenant, proposal.id, 1):
+        note["shadow"] = {"shadow": shadow.number, "answers": dict(shadow.counts)}
     return administration.activate(
         office,
         tenant,
         files_of(proposal),
         by=by,
         baselines=baselines,
-        signatures=tuple(dict.fromkeys((*kept, *signatures))),
-        note={"proposal": proposal.id, "states": states},
+        signatures=tuple(kept.values()),
+        note=note,
     )
 
 
@@ -149,8 +154,7 @@ def shown(office: Office, proposal: Proposal) -> dict[str, Any]:
         Subject(row.kind, row.name, row.version, row.digest)
         for row in office.documents.active(proposal.tenant)[1]
     }
-    reported = [step.step for step in steps if step.step in REPORTED]
-    state = reported[-1] if reported else "draft"
+    state = _states(office, proposal, steps)[-1]
     if changes:
         state = "active" if active & set(documents) else "retired"
     keys = {s.detail["key"] for s in steps if s.step == _APPROVED and s.detail["sequence"] == last + 1}
@@ -164,12 +168,90 @@ def shown(office: Office, proposal: Proposal) -> dict[str, Any]:
         ],
         "approvals": sorted(keys),
         "changes": list(changes),
+        "shadow": next(iter(shadows(office, proposal.tenant, 1, proposal.id)), None),
         "steps": [
             {"at": rfc3339(step.at), "step": step.step, "by": step.by,
              **{name: value for name, value in step.detail.items() if name != "signature"}}
             for step in steps
         ],
     }  # fmt: skip
+
+
+def start_shadow(office: Office, tenant: str, name: str, *, by: str, baselines: bool) -> dict[str, Any]:
+    """Let a proposal be asked beside what counts, if it compiles with that today. Raises as
+    `administration.activate` does for documents that cannot count; GatewayError(STORE_CONFLICT) while another
+    one is asked."""
+    proposal = found(office, tenant, name)
+    administration.check(office, tenant, files_of(proposal), baselines=baselines)
+    entry = NewEntry(tenant, "shadow.start", {"proposal": proposal.id, "by": by})
+    if not office.shadows.start(tenant, proposal.id, office.clock.now(), by, entry):
+        running = office.shadows.running()[1].get(tenant)
+        other = "another" if running is None else running.proposal
+        raise GatewayError(
+            GatewayReason.STORE_CONFLICT,
+            f"one shadow at a time: {other} is asked beside what counts (sealgate policy shadow stop)",
+            where="shadow",
+            expected="no running shadow",
+            found=other,
+        )
+    return shadow_shown(office, tenant, proposal.id, 0)
+
+
+def stop_shadow(office: Office, tenant: str, name: str, *, by: str) -> dict[str, Any]:
+    """What was counted stays. Raises GatewayError(REQUEST_NOT_FOUND) when it is not asked."""
+    proposal = found(office, tenant, name)
+    if not administration.end_shadow(office, tenant, proposal.id, by=by):
+        raise _no_shadow("it is asked beside nothing", "a proposal with a running shadow", proposal.id)
+    return shadow_shown(office, tenant, proposal.id, 0)
+
+
+def shadows(office: Office, tenant: str, limit: int, proposal: str = "") -> list[dict[str, Any]]:
+    """Shadows of the tenant, or of one proposal, newest first: what was counted of them."""
+    return [
+        {
+            "shadow": each.number,
+            "proposal": each.proposal,
+            "running": each.stopped is None,
+            "started": rfc3339(each.started),
+            "stopped": None if each.stopped is None else rfc3339(each.stopped),
+            "by": each.by,
+            "answers": dict(each.counts),
+        }
+        for each in office.shadows.find(tenant, proposal, limit)
+    ]
+
+
+def shadow_shown(office: Office, tenant: str, name: str, limit: int) -> dict[str, Any]:
+    """The last shadow of a proposal, with its newest differences. Raises GatewayError(REQUEST_NOT_FOUND)."""
+    proposal = found(office, tenant, name)
+    for each in shadows(office, tenant, 1, proposal.id):
+        differences = [
+            {
+                "at": rfc3339(d.at), "attempt": d.attempt, "path": d.path, "result": d.result,
+                "active": {"verdict": d.verdict, "reason": d.reason},
+                "shadow": {"verdict": d.shadow_verdict, "reason": d.shadow_reason},
+            }
+            for d in office.shadows.differences(tenant, each["shadow"], limit)
+        ]  # fmt: skip
+        return each | {"differences": differences}
+    raise _no_shadow("it was asked beside nothing", "a proposal that has or had a shadow", proposal.id)
+
+
+def _no_shadow(said: str, expected: str, name: str) -> GatewayError:
+    return GatewayError(
+        GatewayReason.REQUEST_NOT_FOUND,
+        f"proposal {name[:8]}: {said}",
+        where="shadow",
+        expected=expected,
+        found=name,
+    )
+
+
+def _states(office: Office, proposal: Proposal, steps: Sequence[ProposalStep]) -> list[str]:
+    """Those that it went through so far, before it counted."""
+    reported = {step.step for step in steps}
+    shadow = ["shadow"] if office.shadows.find(proposal.tenant, proposal.id, 1) else []
+    return ["draft", *(state for state in REPORTED if state in reported), *shadow]
 
 
 def files_of(proposal: Proposal) -> list[tuple[str, bytes]]:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from gateway import approval, policybook
 from gateway.approval import Action, ApprovalKey, PrivateKey, Statement, Subject
-from gateway.cli import files
+from gateway.cli import files, policy_shadow
 from gateway.cli.errors import InputError, one_line, reading
 from gateway.cli.remote import admin_options, json_option, read_input, show, table
 from gateway.client import Client, ClientError
@@ -353,6 +353,8 @@ def show_proposal(found: dict[str, Any], as_json: bool) -> None:
     for step in found["steps"]:
         what = ", ".join(f"{name} {step[name]}" for name in sorted(step.keys() - {"at", "step", "by"}))
         lines.append(f"  {step['at'][:19]}Z  {step['step']} by {step['by']}: {what}")
+    if found["shadow"] is not None:
+        lines.append(f"  {policy_shadow.summary(found['shadow'])}")
     lines.append(f"  {len(found['approvals'])} approvals for the next change")
     lines += [f"  activated as change {number}" for number in found["changes"]]
     show(found, as_json, lambda: "\n".join(lines))

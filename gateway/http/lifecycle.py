@@ -83,6 +83,28 @@ def activate_proposal(site: Site, call: Call) -> Reply:
     return json_reply({"activated": made})
 
 
+def start_shadow(site: Site, call: Call) -> Reply:
+    """The proposal is asked beside what counts from now on."""
+    made = proposals.start_shadow(
+        site.office, call.tenant, call.params["id"], by=who(call), baselines=call.wide
+    )
+    return json_reply(made, 201)
+
+
+def stop_shadow(site: Site, call: Call) -> Reply:
+    return json_reply(proposals.stop_shadow(site.office, call.tenant, call.params["id"], by=who(call)))
+
+
+def show_shadow(site: Site, call: Call) -> Reply:
+    """How its answers differ, newest first; ?limit=."""
+    limit = limit_of(call, 50, 500)
+    return json_reply(proposals.shadow_shown(site.office, call.tenant, call.params["id"], limit))
+
+
+def list_shadows(site: Site, call: Call) -> Reply:
+    return json_reply({"shadows": proposals.shadows(site.office, call.tenant, limit_of(call, 20, 100))})
+
+
 def rollback(site: Site, call: Call) -> Reply:
     """Older content counts again: {"documents": [{"name", "to": version or digest}], "signatures": […]}."""
     members = _members(call.body, {"documents"}, {"signatures"})

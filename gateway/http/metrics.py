@@ -17,6 +17,7 @@ _HELP = {
     "sealgate_http_requests_total": "Requests answered, by route and status.",
     "sealgate_decisions_total": "Attestations and releases decided, by outcome and reason.",
     "sealgate_ignored_requests_total": "Requests without a challenge of ours: in no ledger.",
+    "sealgate_shadow_answers_total": "Answers of shadows beside those that counted, by result.",
 }
 
 

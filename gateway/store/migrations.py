@@ -280,6 +280,24 @@ _PROPOSALS = (
     ),
 )
 
+_SHADOWS = (
+    """CREATE TABLE shadow (
+        tenant TEXT NOT NULL, number INTEGER NOT NULL, proposal TEXT NOT NULL, started INTEGER NOT NULL,
+        by TEXT NOT NULL, stopped INTEGER, differences INTEGER NOT NULL,
+        PRIMARY KEY (tenant, number),
+        FOREIGN KEY (tenant, proposal) REFERENCES proposal (tenant, id)) STRICT, WITHOUT ROWID""",
+    "CREATE UNIQUE INDEX shadow_running ON shadow (tenant) WHERE stopped IS NULL",
+    """CREATE TABLE shadow_tally (
+        tenant TEXT NOT NULL, number INTEGER NOT NULL, result TEXT NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (tenant, number, result)) STRICT, WITHOUT ROWID""",
+    # Position counts up within a shadow; the newest ones are kept.
+    """CREATE TABLE shadow_difference (
+        tenant TEXT NOT NULL, number INTEGER NOT NULL, position INTEGER NOT NULL, at INTEGER NOT NULL,
+        attempt TEXT NOT NULL, path TEXT NOT NULL, result TEXT NOT NULL, verdict TEXT NOT NULL,
+        reason TEXT NOT NULL, shadow_verdict TEXT NOT NULL, shadow_reason TEXT NOT NULL,
+        PRIMARY KEY (tenant, number, position)) STRICT, WITHOUT ROWID""",
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(
         1,
@@ -300,6 +318,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(4, "replay", _REPLAY),
     Migration(5, "approvals", _APPROVALS),
     Migration(6, "proposals", _PROPOSALS),
+    Migration(7, "shadows", _SHADOWS),
 )
 
 _VERSION_TABLE = """CREATE TABLE IF NOT EXISTS schema_version (

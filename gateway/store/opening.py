@@ -33,6 +33,7 @@ from gateway.store.migrations import APPLICATION_ID, migrate
 from gateway.store.nonces import EPOCH, SqliteNonces
 from gateway.store.proposals import SqliteProposals
 from gateway.store.secrets import SqliteSecrets
+from gateway.store.shadows import SqliteShadows
 
 _OPENING_SECONDS = 30.0
 
@@ -76,6 +77,7 @@ class Store:
         self.documents = SqliteDocuments(database, self.ledger)
         self.approvals = SqliteApprovals(database, self.ledger)
         self.proposals = SqliteProposals(database, self.ledger)
+        self.shadows = SqliteShadows(database, self.ledger)
         self.administrators = SqliteAdministrators(database, self.ledger)
 
     def __repr__(self) -> str:

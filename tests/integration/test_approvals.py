@@ -85,7 +85,7 @@ def world(store: Store, *, development: bool) -> World:
     desk = Desk(store=store.approvals, store_id=store.store_id, development=development, clock=clock)
     office = Office(
         documents=store.documents, ledger=store.ledger, clock=clock, desk=desk,
-        proposals=store.proposals,
+        proposals=store.proposals, shadows=store.shadows,
     )  # fmt: skip
     assert administration.activate_shipped(office, by="setup") > 0
     return World(store, office)
@@ -453,7 +453,7 @@ clock = SystemClock()
 store = open_store(Path(path), create=None, expect=None, clock=clock, random=OsRandom())
 desk = Desk(store=store.approvals, store_id=store.store_id, development=False, clock=clock)
 held = {"documents": store.documents, "ledger": store.ledger}
-office = Office(**held, clock=clock, desk=desk, proposals=store.proposals)
+office = Office(**held, clock=clock, desk=desk, proposals=store.proposals, shadows=store.shadows)
 raw = Path(file).read_bytes()
 print("ready", flush=True)
 sys.stdin.readline()

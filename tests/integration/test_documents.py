@@ -38,6 +38,7 @@ def office(store: Store) -> Office:
         clock=clock,
         desk=Desk(store=store.approvals, store_id=store.store_id, development=True, clock=clock),
         proposals=store.proposals,
+        shadows=store.shadows,
     )
     assert administration.activate_shipped(made, by="setup") > 0
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli import policy_lifecycle, policy_trustee
+from gateway.cli import policy_lifecycle, policy_shadow, policy_trustee
 from gateway.cli.policy import (
     authoring,
     backtesting,
@@ -24,7 +24,8 @@ def policy() -> None:
     \b
     Write:     init, import, claims, schema, fmt
     Examine:   check, test, explain, diff, prove, backtest
-    Approve:   propose, report, sign, verify, approve, status
+    Try:       propose, report, shadow, status
+    Approve:   sign, verify, approve
     Activate:  apply, list, retire, rollback, history, leases
     """
 
@@ -42,6 +43,7 @@ for command in (
     backtesting.backtest,
     documents.list_,
     *policy_lifecycle.COMMANDS,
+    policy_shadow.shadow,
     policy_trustee.import_,
 ):
     policy.add_command(command)
