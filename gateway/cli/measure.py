@@ -6,16 +6,14 @@ import re
 
 import click
 
-from gateway.cli import files, measure_igvm
+from gateway.cli import files, measure_igvm, measure_tdx
 from gateway.cli.errors import InputError, one_line, reading
 from gateway.cli.measure_output import Inputs, Publication, direct_boot, publish, published, read_boot
 from gateway.cli.remote import show, table
-from policies.foundry import document, explaining, rtmr, snp, tdvf
-from policies.foundry.document import Row
+from policies.foundry import document, explaining, snp
 from policies.foundry.guidtable import MAX_IMAGE
 from policies.foundry.igvm import Loader
 from policies.foundry.snp import Launch, Measurement
-from policies.foundry.tdvf import PageOrder
 from policies.foundry.vmsa import MONITORS, Vmm
 from verifiers.sevsnp.abi import SnpReport
 
@@ -117,50 +115,7 @@ def snp_command(
     show({"measurements": rows}, as_json, lambda: table(list(rows[0]), [list(r.values()) for r in rows], ""))
 
 
-@measure.command(name="tdx")
-@click.option("--firmware", required=True, help="TDVF image (OVMF with TDX).")
-@click.option(
-    "--page-order",
-    type=click.Choice([order.value for order in PageOrder]),
-    default=PageOrder.SINGLE_PASS.value,
-    show_default=True,
-    help="single-pass: QEMU 9 and later; two-pass: TDX forks of QEMU 8.",
-)
-@direct_boot
-@published
-def tdx_command(
-    firmware: str,
-    page_order: str,
-    kernel: str | None,
-    initrd: str | None,
-    append: str | None,
-    as_json: bool,
-    publication: Publication,
-) -> None:
-    """TDX: MRTD from the firmware; RTMR2 from the exact command line and the initrd.
-
-    RTMR0 and RTMR1 depend on the exact virtual machine and are not guessed: null in JSON.
-    """
-    inputs = Inputs()
-    inputs.provenance["page_order"] = page_order
-    image = inputs.file("firmware", firmware, MAX_IMAGE)
-    boot = read_boot(inputs, kernel, initrd, append)
-    values: dict[str, bytes | None] = {"mr_td": None, "rtmr0": None, "rtmr1": None, "rtmr2": None}
-    with reading(one_line(firmware)):
-        values["mr_td"] = tdvf.mr_td(tdvf.parse(image), PageOrder(page_order))
-        if boot is not None and initrd is not None and append is not None:
-            values["rtmr2"] = rtmr.rtmr2(boot.append, boot.initrd)
-    known = {name: value for name, value in values.items() if value is not None}
-    if publication.name is not None:
-        claims = {f"tdx.{name}": value for name, value in known.items()}
-        publish(publication, [Row("td", claims, f"pages added in {page_order}")], inputs.provenance)
-        return
-    missing = {name: why for name, why in rtmr.NOT_PREDICTED.items() if values[name] is None}
-    row = {name: None if value is None else value.hex() for name, value in values.items()}
-    found = {"measurements": [{**row, "page_order": page_order}], "not_predicted": missing}
-    lines = [f"{name:6}  {value.hex()}" for name, value in known.items()]
-    lines += [f"{name:6}  not predicted: {why}" for name, why in missing.items()]
-    show(found, as_json, lambda: "\n".join(lines))
+measure.add_command(measure_tdx.tdx)
 
 
 def _counts(text: str) -> range:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
 
-from policies.foundry import idblock, initdata, rtmr, snp, tdvf
+from policies.foundry import idblock, initdata, rtmr, snp, tdhob, tdvf
 from policies.foundry.errors import FoundryError, FoundryReason
 from policies.foundry.guidtable import guid
 from policies.foundry.kernelhashes import DirectBoot
@@ -14,6 +15,9 @@ from policies.foundry.snp import Launch
 from policies.foundry.tdvf import Attribute, PageOrder, Section, SectionType
 from policies.foundry.vmsa import Vmm
 from tests.support import load_manifest, needs_vectors, vector_bytes
+from verifiers.eventlog import reading
+from verifiers.eventlog.log import DSTACK_RUNTIME
+from verifiers.eventlog.replay import replay
 
 C = "console=ttyS0 loglevel=7"
 FIRMWARE = {
@@ -277,6 +281,33 @@ def test_every_tdx_answer_has_a_test_but_the_one_that_needs_an_image() -> None:
     tested |= {"separator", "boot-option-action", "exit-boot-invocation", "exit-boot-success"}
     tested |= {"cmdline-utf16", "rtmr-extend"}
     assert TDX.keys() - tested == {"dstack-0.5.5-default"}
+
+
+@needs_vectors("tdx")
+def test_registers_of_a_recorded_launch() -> None:
+    """OVMF on QEMU 9.2, 64 GiB, kernel started directly. Its log, which replays to its quote, gives what is
+    not at hand (variable store, ACPI, kernel); memory list, order and all other events are computed."""
+    reply = json.loads(vector_bytes("tdx", "eventlogs/dstack-quote-report.json"))
+    log = reading.parse(reply["event_log"].encode())
+    recorded = [
+        [e.digest for e in log.events if e.index == n + 1 and e.type != DSTACK_RUNTIME] for n in range(3)
+    ]
+    quoted = replay(log.events)
+    memory = json.loads(reply["vm_config"])["memory_size"]
+    sections = [
+        Section(data=b"", gpa=gpa, memory_size=size, type=kind, attributes=PLAIN)
+        for gpa, size, kind in (
+            (0x809000, 0x2000, SectionType.TD_HOB),
+            (0x80B000, 0x2000, SectionType.TEMP_MEM),
+            (0x810000, 0x10000, SectionType.TEMP_MEM),
+            (0x800000, 0x6000, SectionType.TEMP_MEM),
+        )
+    ]
+    hob = hashlib.sha384(tdhob.build(sections, memory)).digest()
+    assert hob == recorded[0][0]
+    assert rtmr.rtmr0(hob, recorded[0][1], rtmr.Acpi(*recorded[0][8:11])) == quoted[0]
+    assert rtmr.rtmr1(recorded[1][0]) == quoted[1]
+    assert rtmr.replay(recorded[2]) == quoted[2]
 
 
 @needs_vectors("kbs")

@@ -13,14 +13,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.policybook import read
-from policies.foundry import igvm, igvmfile, initdata, snp, tdvf
+from policies.foundry import igvm, igvmfile, initdata, rtmr, snp, tdvf
 from policies.foundry.errors import FoundryReason
 from policies.foundry.kernelhashes import DirectBoot
 from policies.foundry.snp import Launch
 from policies.foundry.vmsa import Vmm
 from policies.model import ReferenceSet
 from tests import firmware as fw
-from tests import igvmfiles
+from tests import igvmfiles, kernels
 from tests.unit.gateway.cli.world import run, tdx_files
 from tests.unit.gateway.cli.world import snp as machine
 
@@ -131,6 +131,58 @@ def test_tdx(folder: Path) -> None:
     (found,) = read(run(*TDX, "--firmware", folder / "tdvf", *boot, *named).out.encode(), "set")
     assert isinstance(found, ReferenceSet)
     assert found.entries[0].claims.keys() == {"tdx.mr_td", "tdx.rtmr2"}
+
+
+def td_files(folder: Path) -> tuple[object, ...]:
+    """Firmware with an empty variable store, a kernel that has one place, ACPI blobs."""
+    rows = [(0, 4096, (1 << 32) - 8192, 4096, 1, 0), (4096, 4096, (1 << 32) - 4096, 4096, 0, 1)]
+    raw = fw.tdvf([*rows, (0, 0, 0x809000, 0x2000, 2, 0)])
+    (folder / "tdvf").write_bytes(kernels.variable_store() + raw[4096:])
+    (folder / "kernel").write_bytes(kernels.kernel())
+    acpi: list[object] = []
+    for name in ("loader", "rsdp", "tables"):
+        (folder / name).write_bytes(name.encode())
+        acpi += [f"--acpi-{name}", folder / name]
+    return (*TDX, "--firmware", folder / "tdvf", "--event-order", "pre-2025-05", *acpi)
+
+
+def test_tdx_registers_of_several_sizes_of_memory(folder: Path) -> None:
+    launch = td_files(folder)
+    boot = ("--kernel", folder / "kernel", "--initrd", folder / "initrd", "--append", "quiet")
+    more = (*launch, *boot, "--kernel-setup", "patched", "--memory", "2048,4096")
+    found = run(*more, "--json").json
+    sections = tdvf.parse((folder / "tdvf").read_bytes())
+    acpi = rtmr.Acpi(*(hashlib.sha384(name).digest() for name in (b"loader", b"rsdp", b"tables")))
+    for row, memory in zip(found["measurements"], (2 << 30, 4 << 30), strict=True):
+        assert row["memory_mib"] == memory >> 20
+        assert row["rtmr0"] == rtmr.predicted_rtmr0(sections, memory, acpi).hex()
+        assert row["rtmr1"] == rtmr.predicted_rtmr1(kernels.kernel(), 1, memory).hex()
+        assert row["rtmr2"] == rtmr.rtmr2("quiet", b"i").hex()
+    assert found["not_predicted"] == {}
+    (document,) = read(run(*more, "--name", "tds", "--owner", "me@a.example").out.encode(), "set")
+    assert isinstance(document, ReferenceSet)
+    assert [entry.id for entry in document.entries] == ["td.2048-mib", "td.4096-mib"]
+    assert document.entries[0].claims.keys() == {"tdx.mr_td", "tdx.rtmr0", "tdx.rtmr1", "tdx.rtmr2"}
+    assert dict(document.provenance).keys() >= {"acpi_loader", "acpi_rsdp", "acpi_tables", "kernel"}
+
+
+def test_tdx_registers_that_are_not_known_say_why(folder: Path) -> None:
+    launch = td_files(folder)
+    boot = ("--kernel", folder / "kernel")
+    found = run(*launch, *boot, "--kernel-setup", "patched", "--json").json["not_predicted"]
+    assert "give --memory:" in found["rtmr0"] and "give --memory:" in found["rtmr1"]
+    assert run(*launch, *boot, "--kernel-setup", "unpatched", "--json").json["measurements"][0]["rtmr1"]
+    raw = (folder / "tdvf").read_bytes()
+    (folder / "tdvf").write_bytes(kernels.variable_store(first=b"\xaa\x55") + raw[4096:])
+    keys = run(*launch, "--memory", "2048", "--json").json
+    assert keys["measurements"][0]["rtmr0"] is None and "foundry.uncertain" in keys["not_predicted"]["rtmr0"]
+    assert "not predicted: firmware: variable store" in run(*launch, "--memory", "2048").out
+    (folder / "kernel").write_bytes(b"k")
+    assert "foundry.malformed" in run(*launch, *boot, "--kernel-setup", "unpatched").err
+    for memory, message in (("2g", "--memory: expected MiB"), ("1,1", "each size once"), ("1", "64 to")):
+        done = run(*launch, "--memory", memory)
+        assert done.code == 2 and message in done.err
+    assert "--acpi-tables together" in run(*launch[:-2]).err
 
 
 def test_digests_beside_the_measurement(tmp_path: Path) -> None:
