@@ -15,13 +15,15 @@ def read_counter(connection: Connection, name: str) -> int | None:
 
 def set_counter(connection: Connection, name: str, value: int) -> None:
     connection.execute(
-        "INSERT INTO counter VALUES ('', ?, ?) ON CONFLICT (tenant, name) DO UPDATE SET value = excluded.value",
+        "INSERT INTO counter VALUES ('', ?, ?)"
+        " ON CONFLICT (tenant, name) DO UPDATE SET value = excluded.value",
         (name, value),
     )
 
 
 def increment(connection: Connection, name: str) -> None:
     connection.execute(
-        "INSERT INTO counter VALUES ('', ?, 1) ON CONFLICT (tenant, name) DO UPDATE SET value = counter.value + 1",
+        "INSERT INTO counter VALUES ('', ?, 1)"
+        " ON CONFLICT (tenant, name) DO UPDATE SET value = counter.value + 1",
         (name,),
     )

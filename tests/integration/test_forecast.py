@@ -183,12 +183,6 @@ def test_days_are_a_number(site: Site, days: str) -> None:
         route.forecast(site, call(days=days))
 
 
-def test_another_tenants_administrator_sees_no_forecast(site: Site) -> None:
-    with pytest.raises(GatewayError) as caught:
-        route.forecast(site, Call(tenant="default", body=b"", params={}, query={}, who="a", wide=False))
-    assert caught.value.reason == "request.forbidden"
-
-
 def test_a_tdx_machine_of_another_family_is_undecided_and_not_ahead(site: Site) -> None:
     attempted(site, TdxMachine(at=NOW, fmspc=bytes.fromhex("5EA16A7E0001")))
     found = forecast(site)
