@@ -19,7 +19,8 @@ from gateway.ledger.entry import MAX_BODY
 from gateway.ports import Journal, Keys, LedgerReceipt, LedgerUnavailable, NewEntry, Random
 from gateway.question import Question
 from gateway.refusal import Denied, PathRefusal, Why, because, of_error
-from policies.appraise import FRESHNESS_CHECK, Appraisal
+from policies.appraise import Appraisal
+from policies.joining import FRESHNESS_CHECK
 from policies.model import Baseline
 from verifiers.errors import AttestationError
 from verifiers.model import Outcome, Verdict

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from policies.appraise import FRESHNESS_CHECK
 from policies.backtest import Past
+from policies.joining import FRESHNESS_CHECK
 from policies.model import Profile
 from policies.vocabulary import EVIDENCE_TYPE, kinds_of
 from verifiers import claims as table

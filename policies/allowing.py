@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from policies.compiler import AllowProgram, Program
-from policies.logic import Facts, judge, truth
+from policies.findings import finding
+from policies.logic import Facts, ask, truth
 from policies.minimums import MINIMUMS
 from policies.model import AcceptRisk, Condition, Profile
 from policies.operators import Truth
 from policies.values import show
 from verifiers.model import Check, Outcome
+
+_PASSED, _TRUE, _FALSE = Outcome.PASSED, Truth.TRUE, Truth.FALSE  # as in operators.py: looked up once
 
 BLOCKING = frozenset({Outcome.FAILED, Outcome.UNKNOWN})
 """Findings that keep a verdict from being accepted."""
@@ -36,17 +39,17 @@ class Candidate:
     @property
     def matches(self) -> bool:
         return (
-            self.applies is Truth.TRUE
+            self.applies is _TRUE
             and bool(self.checks)
-            and all(check.outcome in _GOOD for check in self.checks)
-            and not any(check.outcome in BLOCKING for check in self.baseline)
+            and _GOOD.issuperset([check.outcome for check in self.checks])
+            and BLOCKING.isdisjoint([check.outcome for check in self.baseline])
         )
 
     def distance(self) -> tuple[bool, bool, int]:
         """Smaller is closer. A rule that could still hold comes before one that certainly does not."""
         findings = [check.outcome for check in (*self.baseline, *self.checks)]
         return (
-            self.applies is Truth.FALSE,
+            self.applies is _FALSE,
             Outcome.FAILED in findings,
             sum(outcome in BLOCKING for outcome in findings),
         )
@@ -55,29 +58,35 @@ class Candidate:
 def choose(
     program: Program, facts: Facts, platform: tuple[Check, ...], profile: Profile
 ) -> tuple[Candidate | None, tuple[Candidate, ...]]:
-    """The first rule that matches, else the closest; and the others. platform: the baseline's findings."""
-    candidates = [_candidate(item, facts, platform, profile) for item in program.allow]
+    """The first rule that matches, else the closest; and the others. platform: the baseline's findings.
+
+    Quiet facts: once a rule matches, the others are not asked, for only those who read would learn of them.
+    """
+    candidates: list[Candidate] = []
+    for item in program.allow:
+        candidates.append(_candidate(item, facts, platform, profile))
+        if facts.quiet and candidates[-1].matches:
+            return candidates[-1], ()
     if not candidates:
         return None, ()
     best = next((c for c in candidates if c.matches), None) or min(candidates, key=Candidate.distance)
     others = tuple(c for c in candidates if c is not best)
-    return (best, others) if best.applies is not Truth.FALSE else (None, tuple(candidates))
+    return (best, others) if best.applies is not _FALSE else (None, tuple(candidates))
 
 
 def _candidate(item: AllowProgram, facts: Facts, platform: tuple[Check, ...], profile: Profile) -> Candidate:
     applies = truth(item.when, facts)
     used: list[AcceptRisk] = []
     baseline = platform
-    if applies is not Truth.FALSE and item.risks:
+    if applies is not _FALSE and item.risks:
         baseline = tuple(_waive(check, item, facts, used) for check in platform)
     checks: list[Check] = []
     if applies is Truth.MISSING:
-        judged = judge(item.when, facts)
-        checks.append(Check(f"{item.id}/when", Outcome.UNKNOWN, judged.expected, judged.found, item.source))
+        checks.append(finding(facts, f"{item.id}/when", Outcome.UNKNOWN, ask(item.when, facts), item.source))
     if profile not in item.profiles:
         listed = ", ".join(sorted(item.profiles))
         checks.append(Check(f"{item.id}/profile", Outcome.FAILED, listed, profile.value, item.source))
-    if applies is not Truth.FALSE:
+    if applies is not _FALSE:
         checks += [_requirement(name, condition, item, facts) for name, condition in item.require]
         checks += [_minimum(finding, item, facts, used) for finding in item.open]
     return Candidate(
@@ -86,11 +95,11 @@ def _candidate(item: AllowProgram, facts: Facts, platform: tuple[Check, ...], pr
 
 
 def _requirement(name: str, condition: Condition, item: AllowProgram, facts: Facts) -> Check:
-    judged = judge(condition, facts)
-    if judged.truth is Truth.TRUE:
-        return Check(name, Outcome.PASSED, judged.expected, judged.found, item.source)
+    judged = ask(condition, facts)
+    if judged.truth is _TRUE:
+        return finding(facts, name, _PASSED, judged, item.source)
     outcome = Outcome.FAILED if judged.definite else Outcome.UNKNOWN
-    return Check(name, outcome, judged.expected, judged.found, item.source, judged.reason)
+    return finding(facts, name, outcome, judged, item.source, judged.reason)
 
 
 def _waive(check: Check, item: AllowProgram, facts: Facts, used: list[AcceptRisk]) -> Check:

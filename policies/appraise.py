@@ -15,27 +15,22 @@ not decide. Claims of evidence that is not authentic are never evaluated: they a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-
-from msgspec.structs import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from policies import tcb
-from policies.allowing import BLOCKING, Candidate, choose
+from policies.allowing import Candidate, choose
 from policies.compiler import DenyProgram, Policy, Program, RuleProgram
-from policies.logic import Facts, judge, truth
+from policies.findings import finding
+from policies.joining import admitted, joined, not_authentic
+from policies.logic import Facts, Judgement, ask, truth
 from policies.model import Condition, Profile, ReferenceSet, ReleasePolicy, Requirement
 from policies.operators import Truth
-from policies.vocabulary import ADMISSIBLE, REVOCATION_CHECK
-from verifiers.model import Check, Outcome, Tcb, TeeKind, Verdict, Verification, first_reason, verdict_of
+from verifiers.model import Check, Outcome, Tcb, Verdict, Verification, first_reason, verdict_of
 
-FRESHNESS_CHECK = "binding.report-data"
-REVOCATION_SUFFIX = ".revocation"
-
-_OPEN = frozenset({Outcome.UNKNOWN, Outcome.NOT_CHECKED})
-_AMD_REVOCATION = REVOCATION_CHECK[TeeKind.SEV_SNP]
-"""The one open question of a verifier that an accepted risk may cover; Intel's CRLs are asked for always."""
+_PASSED, _TRUE, _FALSE, _MISSING = Outcome.PASSED, Truth.TRUE, Truth.FALSE, Truth.MISSING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,32 +116,8 @@ def appraise(
     Total: bad evidence is a verdict. Raises ValueError for a `now` that is not UTC, for two sets of
     a name, and for a set that is not the one of its name that the policy was compiled with.
     """
-    if now.tzinfo is None or now.utcoffset() != UTC.utcoffset(None):
-        raise ValueError("now must be an aware UTC datetime")
-    sets = _by_name(references, policy)
-    program = policy.programs[verification.evidence.kind]
-    facts = Facts(kind=verification.evidence.kind, claims=verification.claims, sets=sets, now=now)
-    authentic = verification.authentic
-    raw = tuple(_baseline(program, facts, required)) if authentic else ()
-    asked = [
-        _admitted(c, policy, verification) if c.outcome is Outcome.UNKNOWN else c for c in verification.checks
-    ]
-    verifier, platform = _joined(asked, [check for _, check in raw], required)
-    if not authentic:
-        verifier += _not_authentic(verification)
-    elif not raw:
-        platform = [_NO_BASELINE]
-    best, others = None, tuple[Candidate, ...]()
-    if policy.release is not None and authentic:
-        best, others = choose(program, facts, tuple(platform), profile)
-    allow = _allow_checks(policy.release, best, verification) if authentic else ()
-    checks = (
-        *verifier,
-        *(platform if best is None else best.baseline),
-        *_identity(policy, required),
-        *(tuple(_deny(item, facts) for item in program.deny) if authentic else ()),
-        *allow,
-    )
+    found = _found(verification, references, policy, now, required, profile, quiet=False)
+    checks, best = found.checks, found.best
     verdict = verdict_of(checks)
     matched = best if best is not None and best.matches else None
     accepted = verdict is Verdict.ACCEPTED
@@ -158,15 +129,91 @@ def appraise(
         unchecked=_unchecked(checks),
         rule=matched.program.id if matched is not None and accepted else None,
         waived=_waivers(best),
-        tcb=tcb.summary(verification, raw),
-        documents=_documents(policy, verification, sets),
-        alternatives=tuple(_alternative(item) for item in others),
-        lease=_lease(policy.release, matched, sets, now) if accepted else None,
+        tcb=tcb.summary(verification, found.platform),
+        documents=_documents(policy, verification, found.sets),
+        alternatives=tuple(_alternative(item) for item in found.others),
+        lease=_lease(policy.release, matched, found.sets, now) if accepted else None,
         required=required,
         profile=profile,
         release=policy.release,
         at=now,
     )
+
+
+class Settled(NamedTuple):
+    """Verdict and matching allow rule of an appraisal, without why. No grant is made from it."""
+
+    verdict: Verdict
+    rule: str | None
+
+
+def settle(
+    verification: Verification,
+    references: Iterable[ReferenceSet],
+    policy: Policy,
+    now: datetime,
+    *,
+    required: frozenset[Requirement],
+    profile: Profile,
+) -> Settled:
+    """`verdict` and `rule` of what `appraise` says of the same, by the same evaluation with its texts left
+    out: for judging many that nobody reads about. Raises as `appraise` does."""
+    found = _found(verification, references, policy, now, required, profile, quiet=True)
+    verdict, best = verdict_of(found.checks), found.best
+    accepted = verdict is Verdict.ACCEPTED and best is not None and best.matches
+    return Settled(verdict, best.program.id if accepted and best is not None else None)
+
+
+class _Found(NamedTuple):
+    """All findings, in order, and where they come from. platform: the baseline's own, before waivers."""
+
+    checks: tuple[Check, ...]
+    platform: tuple[tuple[RuleProgram, Check], ...]
+    best: Candidate | None
+    others: tuple[Candidate, ...]
+    sets: Mapping[str, ReferenceSet]
+
+
+def _found(
+    verification: Verification,
+    references: Iterable[ReferenceSet],
+    policy: Policy,
+    now: datetime,
+    required: frozenset[Requirement],
+    profile: Profile,
+    *,
+    quiet: bool,
+) -> _Found:
+    """The evaluation. quiet: findings are ids and outcomes; it decides the same."""
+    if now.tzinfo is None or now.utcoffset() != _NO_OFFSET:
+        raise ValueError("now must be an aware UTC datetime")
+    sets = _by_name(references, policy)
+    kind, authentic = verification.evidence.kind, verification.authentic
+    program = policy.programs[kind]
+    facts = Facts(kind=kind, claims=verification.claims, sets=sets, now=now, quiet=quiet)
+    raw = tuple(_baseline(program, facts, required)) if authentic else ()
+    asked = [
+        admitted(c, policy, verification) if c.outcome is Outcome.UNKNOWN else c for c in verification.checks
+    ]
+    verifier, platform = joined(asked, [check for _, check in raw], required)
+    if not authentic:
+        verifier += not_authentic(verification)
+    elif not raw:
+        platform = [_NO_BASELINE]
+    best, others = None, tuple[Candidate, ...]()
+    if policy.release is not None and authentic:
+        best, others = choose(program, facts, tuple(platform), profile)
+    checks = (
+        *verifier,
+        *(platform if best is None else best.baseline),
+        *_identity(policy, required),
+        *([_deny(item, facts) for item in program.deny] if authentic else ()),
+        *(_allow_checks(policy.release, best, verification) if authentic else ()),
+    )
+    return _Found(checks, raw, best, others, sets)
+
+
+_NO_OFFSET = timedelta(0)
 
 
 def _by_name(references: Iterable[ReferenceSet], policy: Policy) -> dict[str, ReferenceSet]:
@@ -178,110 +225,6 @@ def _by_name(references: Iterable[ReferenceSet], policy: Policy) -> dict[str, Re
             raise ValueError(f"the policy was compiled with another reference set {found.name}")
         sets[found.name] = found
     return sets
-
-
-# --- 1. the verifier's findings --------------------------------------------------------------------
-
-
-_ADMISSIBLE = {row.check: word for word, row in ADMISSIBLE.items()}
-
-
-def _admitted(check: Check, policy: Policy, verification: Verification) -> Check:
-    """The baselines' answer, when `check`, which is UNKNOWN, is what the verifier left to them. What an
-    unknown party says is never admitted: where nothing else stands against it, it stays open."""
-    word = _ADMISSIBLE.get(check.id)
-    if word is None:
-        return check
-    asked = [b for b in policy.baselines if verification.evidence.kind in b.kinds]
-    silent = [f"{b.name}@{b.version}" for b in asked if word not in b.admits]
-    if asked and not silent and not verification.authentic:
-        return check
-    if asked and not silent:
-        names = ", ".join(f"{b.name}@{b.version}" for b in asked)
-        return replace(
-            check,
-            outcome=Outcome.PASSED,
-            found=f"{check.found}; admitted",
-            source=f"{names} (admits {word})",
-            reason=None,
-        )
-    by = ", ".join(silent) or "none is active"
-    return replace(
-        check,
-        outcome=Outcome.FAILED,
-        fix=f"every platform baseline for this evidence must say `admits: [{word}]`; it is missing in: {by}",
-    )
-
-
-def _joined(
-    checks: Sequence[Check], platform: list[Check], required: frozenset[Requirement]
-) -> tuple[list[Check], list[Check]]:
-    """The verifier's checks and the baseline's, with requirements applied and one answer to each question.
-
-    Where a baseline rule asks for the revocation that the verifier left open under the same id, unchecked or
-    for want of a current list, and cannot tell either, the rule's finding stands, with the verifier's more
-    exact reason: so it can be waived. No rule can answer for the verifier otherwise. Where both say the same,
-    the rule adds nothing.
-    """
-    # A rule that leaves the question open itself cannot stand for one that the caller, or the verifier, wants
-    # answered.
-    asking = {c.id: c.outcome for c in platform if c.id.endswith(REVOCATION_SUFFIX)}
-    stands = {name for name, outcome in asking.items() if outcome is Outcome.UNKNOWN}
-    asked = stands if Requirement.REVOCATION in required else {n for n, o in asking.items() if o in _OPEN}
-    unasked = {c.id: c for c in checks if c.outcome in _OPEN}
-    failed = {c.id for c in checks if c.outcome is Outcome.FAILED}
-    verifier = [
-        _required(check, required)
-        for check in checks
-        if not (check.outcome is Outcome.NOT_CHECKED and check.id in asked)
-        and not (check.outcome is Outcome.UNKNOWN and check.id in stands and check.id == _AMD_REVOCATION)
-    ]
-    if Requirement.FRESHNESS in required and not _has(checks, FRESHNESS_CHECK):
-        verifier.append(_lacking(FRESHNESS_CHECK, "report data equal to ours"))
-    if Requirement.REVOCATION in required and not _has(checks, REVOCATION_SUFFIX):
-        verifier.append(_lacking("revocation", "certificates that were not withdrawn"))
-    passed = {c.id for c in checks if c.outcome is Outcome.PASSED}
-    rules = [
-        _explained(check, unasked.get(check.id))
-        for check in platform
-        if not (check.id in failed and check.outcome in BLOCKING)
-        and not (check.id in passed and check.outcome is Outcome.PASSED)
-    ]
-    return verifier, rules
-
-
-def _has(checks: Iterable[Check], name: str) -> bool:
-    """Whether the question was at least put. `name` is an id, or the end of one that begins with a dot."""
-    return any(check.id == name or (name[0] == "." and check.id.endswith(name)) for check in checks)
-
-
-def _lacking(name: str, expected: str) -> Check:
-    return Check(name, Outcome.UNKNOWN, expected, "the verifier did not look", "required by the caller")
-
-
-def _required(check: Check, required: frozenset[Requirement]) -> Check:
-    """What nobody asked becomes unknown when somebody does."""
-    if check.outcome is not Outcome.NOT_CHECKED:
-        return check
-    freshness = check.id == FRESHNESS_CHECK and Requirement.FRESHNESS in required
-    revocation = check.id.endswith(REVOCATION_SUFFIX) and Requirement.REVOCATION in required
-    return replace(check, outcome=Outcome.UNKNOWN) if freshness or revocation else check
-
-
-def _explained(check: Check, by: Check | None) -> Check:
-    if by is None or check.outcome not in _OPEN or not check.id.endswith(REVOCATION_SUFFIX):
-        return check
-    return replace(check, found=by.found, reason=by.reason, fix=check.fix or by.fix)
-
-
-def _not_authentic(verification: Verification) -> list[Check]:
-    """Normally the verifier's own checks say why. If they do not, nothing may pass all the same."""
-    if first_reason(verification.checks) is not None:
-        return []
-    found = "signature or chain does not hold"
-    return [
-        Check("evidence.authentic", Outcome.FAILED, "evidence that leads to a pin", found, "RFC 9334, 8.3")
-    ]
 
 
 # --- 2. the platform baseline ----------------------------------------------------------------------
@@ -310,30 +253,25 @@ def _rule(item: RuleProgram, facts: Facts, required: frozenset[Requirement]) -> 
     rule = item.rule
     if rule.when is not None:
         applies = truth(rule.when, facts)
-        if applies is Truth.FALSE:
+        if applies is _FALSE:
             return None
-        if applies is Truth.MISSING:
-            judged = judge(rule.when, facts)
-            found = f"cannot tell whether this rule applies: {judged.found}"
-            return Check(rule.id, Outcome.UNKNOWN, judged.expected, found, item.source, None, rule.fix)
+        if applies is _MISSING:
+            judged = ask(rule.when, facts)
+            judged = judged._replace(found=f"cannot tell whether this rule applies: {judged.found}")
+            return finding(facts, rule.id, Outcome.UNKNOWN, judged, item.source, fix=rule.fix)
     if rule.require is None:
-        return Check(
-            rule.id,
-            Outcome.NOT_CHECKED,
-            "no floor is known",
-            "nothing to compare with",
-            item.source,
-            None,
-            rule.fix,
-        )
-    judged = judge(rule.require, facts)
-    if judged.truth is Truth.TRUE:
-        return Check(rule.id, Outcome.PASSED, judged.expected, judged.found, item.source)
+        return finding(facts, rule.id, Outcome.NOT_CHECKED, _NO_FLOOR, item.source, fix=rule.fix)
+    judged = ask(rule.require, facts)
+    if judged.truth is _TRUE:
+        return finding(facts, rule.id, _PASSED, judged, item.source)
     outcome = Outcome.FAILED
     if not judged.definite:
         asked = rule.asks is None or rule.asks in required
         outcome = Outcome.UNKNOWN if asked else Outcome.NOT_CHECKED
-    return Check(rule.id, outcome, judged.expected, judged.found, item.source, None, rule.fix)
+    return finding(facts, rule.id, outcome, judged, item.source, fix=rule.fix)
+
+
+_NO_FLOOR = Judgement(_MISSING, "no floor is known", "nothing to compare with")
 
 
 # --- 3. identity -----------------------------------------------------------------------------------
@@ -352,14 +290,14 @@ def _identity(policy: Policy, required: frozenset[Requirement]) -> tuple[Check, 
 
 
 def _deny(item: DenyProgram, facts: Facts) -> Check:
-    judged = judge(item.when, facts)
-    outcome = Outcome.PASSED if judged.truth is Truth.FALSE else Outcome.FAILED
+    judged = ask(item.when, facts)
+    outcome = _PASSED if judged.truth is _FALSE else Outcome.FAILED
     found = judged.found
-    if judged.truth is Truth.MISSING:
+    if judged.truth is _MISSING:
         found = f"{found} (a deny rule fires when its input is missing)"
-    return Check(
-        f"deny/{item.id}", outcome, f"not ({_subject(item.when)}{judged.expected})", found, item.source
-    )
+    expected = f"not ({_subject(item.when)}{judged.expected})"
+    told = judged._replace(expected=expected, found=found)
+    return finding(facts, f"deny/{item.id}", outcome, told, item.source)
 
 
 def _subject(condition: Condition) -> str:
@@ -386,7 +324,7 @@ def _allow_checks(
 
 
 def _alternative(item: Candidate) -> Alternative:
-    return Alternative(rule=item.program.id, applies=item.applies is not Truth.FALSE, checks=item.checks)
+    return Alternative(rule=item.program.id, applies=item.applies is not _FALSE, checks=item.checks)
 
 
 # --- what else the result says ---------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from policies.appraise import FRESHNESS_CHECK
+from policies.joining import FRESHNESS_CHECK
 from policies.minimums import REVOCATION_CLAIMS
 from policies.vocabulary import ADMISSIBLE, EVIDENCE_TYPE, EVIDENCE_VERSION, OPEN_VERSIONS, REVOCATION_CHECK
 from verifiers.model import Check, Claims, EvidenceSummary, Outcome, Tcb, TeeKind, Verification

@@ -44,6 +44,9 @@ class Profile(enum.StrEnum):
 
 # --- conditions ------------------------------------------------------------------------------------
 
+# `node` keeps what `logic.py` prepares once, the first time a condition is asked. It follows from the rest:
+# it is no part of the value, and `replace` leaves it behind.
+
 
 @dataclass(frozen=True, slots=True)
 class Test:
@@ -55,24 +58,28 @@ class Test:
     literal: Literal
     expected: str
     at: Place = field(compare=False, repr=False)
+    node: object = field(default=None, init=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class All:
     of: tuple[Condition, ...]
     at: Place = field(compare=False, repr=False)
+    node: object = field(default=None, init=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Any:
     of: tuple[Condition, ...]
     at: Place = field(compare=False, repr=False)
+    node: object = field(default=None, init=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
     of: Condition
     at: Place = field(compare=False, repr=False)
+    node: object = field(default=None, init=False, compare=False, repr=False)
 
 
 Condition = Test | All | Any | Not

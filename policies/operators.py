@@ -10,12 +10,13 @@ policy is decidable.
 from __future__ import annotations
 
 import enum
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from policies.values import Components, Literal, TcbFloor
+from policies.values import Components, Literal, TcbFloor, components
 from verifiers.claimtypes import ClaimType
 from verifiers.model import ClaimValue, TcbVersion
 
@@ -64,7 +65,9 @@ class Operator:
 
 
 def _equals(value: ClaimValue, literal: Literal) -> Truth:
-    return Truth.of(value == literal) if _comparable(value, literal) else _MISSING
+    if value == literal:
+        return _TRUE
+    return _FALSE if _comparable(value, literal) else _MISSING
 
 
 def _in(value: ClaimValue, literal: Literal) -> Truth:
@@ -85,31 +88,34 @@ def _comparable(value: ClaimValue, literal: object) -> bool:
 
 def _at_least(value: ClaimValue, literal: Literal) -> Truth:
     if isinstance(value, TcbVersion):
-        return _tcb(value, literal, lambda has, limit: has >= limit)
+        return _tcb(value, literal, operator.ge)
     if isinstance(value, timedelta) and isinstance(literal, timedelta):
-        return Truth.of(value >= literal)
-    return _ordered(value, literal, lambda has, limit: has >= limit)
+        return _TRUE if value >= literal else _FALSE
+    return _ordered(value, literal, operator.ge)
 
 
 def _at_most(value: ClaimValue, literal: Literal) -> Truth:
     if isinstance(value, TcbVersion):
-        return _tcb(value, literal, lambda has, limit: has <= limit)
+        return _tcb(value, literal, operator.le)
     if isinstance(value, timedelta) and isinstance(literal, timedelta):
         # A negative age means issued in the future: that is not fresh either.
-        return Truth.of(timedelta(0) <= value <= literal)
-    return _ordered(value, literal, lambda has, limit: has <= limit)
+        return _TRUE if _NO_TIME <= value <= literal else _FALSE
+    return _ordered(value, literal, operator.le)
+
+
+_NO_TIME = timedelta(0)
 
 
 def _ordered(value: ClaimValue, literal: Literal, compare: Callable[[int, int], bool]) -> Truth:
     """Integers by size; versions from the left; equally long lists component by component."""
     if type(value) is int and type(literal) is int:
-        return Truth.of(compare(value, literal))
+        return _TRUE if compare(value, literal) else _FALSE
     if (
         not isinstance(value, tuple)
         or not isinstance(literal, Components)
         or len(value) != len(literal.parts)
     ):
-        return Truth.MISSING
+        return _MISSING
     pairs = [(has, limit) for has, limit in zip(value, literal.parts, strict=True) if limit is not None]
     if literal.lexicographic:
         first = next(((has, limit) for has, limit in pairs if has != limit), (0, 0))
@@ -120,12 +126,15 @@ def _ordered(value: ClaimValue, literal: Literal, compare: Callable[[int, int], 
 def _tcb(value: TcbVersion, literal: Literal, compare: Callable[[int, int], bool]) -> Truth:
     """Component by component. A component that only one side has cannot be compared."""
     if not isinstance(literal, TcbFloor):
-        return Truth.MISSING
+        return _MISSING
     if value.fmc is None and literal.fmc is not None:
-        return Truth.MISSING
+        return _MISSING
     if value.fmc is not None and not literal.names_fmc:
-        return Truth.MISSING
-    return Truth.of(all(compare(has, limit) for has, limit in literal.pairs(value)))
+        return _MISSING
+    for has, limit in zip(components(value), components(literal), strict=True):
+        if has is not None and limit is not None and not compare(has, limit):
+            return _FALSE
+    return _TRUE
 
 
 def _before(value: ClaimValue, literal: Literal) -> Truth:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from policies.appraise import REVOCATION_SUFFIX, Appraisal
+from policies.appraise import Appraisal
 from policies.compiler import Policy
 from policies.conditions import tests_of
+from policies.joining import REVOCATION_SUFFIX
 from policies.minimums import MAX_SEEN
 from policies.model import BaselineRule
 from policies.trials import blocking

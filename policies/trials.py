@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from policies import hypothetical
-from policies.appraise import REVOCATION_SUFFIX, Appraisal, appraise
+from policies.appraise import Appraisal, appraise
 from policies.cases_document import Case, Evidence
 from policies.compiler import Policy
 from policies.errors import Problems, did_you_mean, quote
+from policies.joining import REVOCATION_SUFFIX
 from policies.minimums import REVOCATION_CLAIMS
 from policies.model import ALL_REQUIREMENTS, ReferenceSet, Requirement
 from policies.references import for_kind

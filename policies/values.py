@@ -7,7 +7,6 @@ of 48 bytes, a flag, a TCB. A constant that does not fit is an error when the do
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -39,13 +38,6 @@ class TcbFloor:
     fmc: int | None
     names_fmc: bool
 
-    def pairs(self, has: TcbVersion) -> Iterator[tuple[int, int]]:
-        """(what the evidence has, the bound), for every component that is bounded."""
-        for name in TCB_COMPONENTS:
-            value, limit = getattr(has, name), getattr(self, name)
-            if value is not None and limit is not None:
-                yield value, limit
-
 
 @dataclass(frozen=True, slots=True)
 class Components:
@@ -56,6 +48,11 @@ class Components:
 
 
 Literal = ClaimValue | TcbFloor | Components | frozenset[bytes] | frozenset[int] | frozenset[tuple[int, ...]]
+
+
+def components(value: TcbVersion | TcbFloor) -> tuple[int | None, ...]:
+    """In the order of TCB_COMPONENTS."""
+    return (value.fmc, value.bootloader, value.tee, value.snp, value.microcode)
 
 
 def one(node: Node, spec: ClaimSpec, operator: str, problems: Problems) -> Literal | None:
@@ -265,6 +262,11 @@ _PYTHON_TYPES: dict[ClaimType, type] = {
 }
 
 
+def python_type(claim_type: ClaimType) -> type:
+    """What a value of a claim of this type is here."""
+    return _PYTHON_TYPES[claim_type]
+
+
 def fits(claim_type: ClaimType, value: ClaimValue) -> bool:
     """Whether a claim's value is of its own type; if not, that is a fault of ours and counts as missing."""
     kind = _PYTHON_TYPES[claim_type]
@@ -297,8 +299,8 @@ def show(value: Literal, *, most: int = 8) -> str:
 
 
 def _show_tcb(value: TcbVersion | TcbFloor) -> str:
-    parts = ((name, getattr(value, name)) for name in TCB_COMPONENTS)
-    return ", ".join(f"{name} {part}" for name, part in parts if part is not None)
+    parts = zip(TCB_COMPONENTS, components(value), strict=True)
+    return ", ".join([f"{name} {part}" for name, part in parts if part is not None])
 
 
 def show_duration(value: timedelta) -> str:
