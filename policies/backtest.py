@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from policies.analysis.encode import Side
-from policies.appraise import Appraisal, appraise
+from policies.appraise import Settled, appraise, settle
 from policies.model import ALL_REQUIREMENTS, Profile
 from verifiers.model import Verdict, Verification
 
@@ -75,7 +75,7 @@ def run(pasts: Iterable[Past], before: Side, after: Side, tally: Tally) -> Itera
         if now.rule is not None:
             tally.rules[now.rule] += 1
         if was.verdict is not now.verdict:
-            stricter = now if was.verdict is Verdict.ACCEPTED else was
+            stricter = after if was.verdict is Verdict.ACCEPTED else before
             tally.turned.append(
                 Turned(
                     attempt=past.attempt,
@@ -83,15 +83,15 @@ def run(pasts: Iterable[Past], before: Side, after: Side, tally: Tally) -> Itera
                     machine=_machine(past.verification),
                     was=was.verdict,
                     now=now.verdict,
-                    reason=stricter.reason,
+                    reason=_reason(past, stricter),
                     rule=now.rule or was.rule,
                 )
             )
         yield past
 
 
-def _judged(past: Past, side: Side) -> Appraisal:
-    return appraise(
+def _judged(past: Past, side: Side) -> Settled:
+    return settle(
         past.verification,
         side.sets.values(),
         side.policy,
@@ -99,6 +99,18 @@ def _judged(past: Past, side: Side) -> Appraisal:
         required=ALL_REQUIREMENTS,
         profile=past.profile,
     )
+
+
+def _reason(past: Past, side: Side) -> str | None:
+    """Only what turned needs one, so only that is appraised in full."""
+    return appraise(
+        past.verification,
+        side.sets.values(),
+        side.policy,
+        past.at,
+        required=ALL_REQUIREMENTS,
+        profile=past.profile,
+    ).reason
 
 
 _IDENTITIES = ("snp.chip_id", "tdx.pck.ppid", "sgx.pck.ppid")
