@@ -16,7 +16,7 @@ from policies.load import load
 from policies.model import Baseline, Document, Profile, ReferenceSet, ReleasePolicy, Requirement
 from policies.packed import PackedRows
 from policies.vocabulary import Role
-from tests.bench.clock import Timing, each
+from tests.bench.clock import Timing, each, interleaved
 from verifiers.claims import BY_NAME
 from verifiers.model import ReportData, TeeKind, Verdict
 from verifiers.sevsnp import abi
@@ -24,14 +24,15 @@ from verifiers.sevsnp.verify import verify
 
 
 def evaluation(sizes: tuple[int, ...], calls: int) -> dict[int, Timing]:
-    """Microseconds of one `appraise`, by number of reference values; the set's last entry matches.
+    """Microseconds of one `appraise`, by number of reference values; the set's last entry matches. The sizes
+    take turns, so that a ratio between them is of one moment.
 
     Beyond what a document may hold, the values come packed, as an import would bring them.
     """
     machine = amd.SnpMachine(product="Genoa")
     binding = ReportData(bytes(64))
     result = verify(abi.parse(machine.report(bytes(64))), machine.endorsements(), binding, machine.at)
-    out: dict[int, Timing] = {}
+    turns = {}
     for size in sizes:
         compiled = compile_all(
             [
@@ -49,8 +50,8 @@ def evaluation(sizes: tuple[int, ...], calls: int) -> dict[int, Timing]:
             assert found.verdict is Verdict.ACCEPTED
 
         once(0)
-        out[size] = each(once, range(calls))
-    return out
+        turns[str(size)] = once
+    return {int(size): timing for size, timing in interleaved(turns, calls).items()}
 
 
 def compiling(rules: int, calls: int) -> Timing:
