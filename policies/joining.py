@@ -5,7 +5,8 @@ baselines can become better here than the verifier found it."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from policies.allowing import BLOCKING
 from policies.compiler import Policy
