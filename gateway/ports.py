@@ -33,6 +33,24 @@ from gateway.collateral.ports import (
 from gateway.collateral.ports import (
     Supplied as Supplied,
 )
+from gateway.ledger.ports import (
+    EntryProof as EntryProof,
+)
+from gateway.ledger.ports import (
+    Ledger as Ledger,
+)
+from gateway.ledger.ports import (
+    LedgerReceipt as LedgerReceipt,
+)
+from gateway.ledger.ports import (
+    LedgerRow as LedgerRow,
+)
+from gateway.ledger.ports import (
+    LedgerUnavailable as LedgerUnavailable,
+)
+from gateway.ledger.ports import (
+    NewEntry as NewEntry,
+)
 
 
 class Clock(Protocol):
@@ -209,46 +227,8 @@ class Gauges(Protocol):
 # --- ledger ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerReceipt:
-    """Where an entry stands, and the digest of the ledger up to and including it."""
-
-    index: int
-    head: str
-
-
-class Ledger(Protocol):
-    """Append-only record of every decision. Order is total across processes.
-
-    `append` returns only when the entry is durable: what is about to happen is written first, and if it
-    cannot be written it must not happen. Entries carry no secret and no personal data.
-    """
-
-    def append(self, tenant: str, kind: str, body: Mapping[str, Any]) -> LedgerReceipt:
-        """kind: "release.intent", "release.outcome", "attest.accepted", "attest.refused",
-        "secret.put", "policy.activate" … Raises LedgerUnavailable when it could not be made durable."""
-        ...
-
-    def tail(self, tenant: str, limit: int) -> Sequence[Mapping[str, Any]]: ...
-
-    def head(self) -> LedgerReceipt | None: ...
-
-
-class LedgerUnavailable(Exception):
-    """The entry is not durable. Nothing may be released on the strength of it."""
-
-
 class PolicyChanged(Exception):
     """Documents changed since the decision was made: nothing was written; it must be made anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewEntry:
-    """An entry that is about to be written; its place in the ledger is not known yet."""
-
-    tenant: str
-    kind: str
-    body: Mapping[str, Any]
 
 
 class Journal(Protocol):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.keys import FileKeys
+from gateway.ledger.merkle import Frontier
 from gateway.store import Store, StoreKind, open_store
 
 START = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
@@ -57,6 +58,15 @@ def sqlite_store(
         yield store
     finally:
         store.close()
+
+
+def heads(store: Store) -> list[str]:
+    """The head after each entry, made anew from the leaves."""
+    frontier, out = Frontier(), []
+    for row in store.ledger.rows():
+        frontier = frontier.append(row.leaf)
+        out.append(frontier.root().hex())
+    return out
 
 
 def file_keys(folder: Path, store: Store, seed: str = "keys") -> FileKeys:

@@ -15,19 +15,21 @@ from gateway.cli.remote import admin_options, gateway_options, json_option, show
 from gateway.client import Client
 from gateway.config import default_data
 from gateway.errors import GatewayError
-from gateway.ledger import chain
+from gateway.ledger import audit
+from gateway.ledger.audit import Item
+from gateway.ledger.checkpoint import Checkpoint
 from gateway.ports import LedgerReceipt
 from gateway.store import Store, open_store
 from verifiers.codec import b64, strictjson
 from verifiers.errors import AttestationError
 
-FORMAT = "sealgate-ledger/1"
+FORMAT = "sealgate-ledger/2"
 _MAX_LINE = 64 * 1024
 
 
 @click.group()
 def ledger() -> None:
-    """Every decision and change, in order, each entry bound to all before it."""
+    """Every decision and change, in order, in a tree that shows every change of it."""
 
 
 @ledger.command()
@@ -66,8 +68,9 @@ def export(file: Path, data: Path | None, as_json: bool) -> None:
     count = 0
     with _store(data) as store, file.open("w", encoding="utf-8") as out:
         out.write(json.dumps({"format": FORMAT, "store_id": store.store_id}) + "\n")
-        for link in store.ledger.links():
-            out.write(json.dumps({"entry": b64.encode_url(link.raw), "head": link.head.hex()}) + "\n")
+        for row in store.ledger.rows():
+            value = {"leaf": row.leaf.hex(), "salt": row.salt.hex(), "entry": b64.encode_url(row.entry)}
+            out.write(json.dumps(value) + "\n")
             count += 1
     show({"entries": count, "file": str(file)}, as_json, lambda: f"{count} entries in {file}")
 
@@ -75,24 +78,28 @@ def export(file: Path, data: Path | None, as_json: bool) -> None:
 @ledger.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--data", type=click.Path(path_type=Path), help="The gateway's folder, when no FILE is given.")
-@click.option("--seen", metavar="INDEX:HEAD", help="A checkpoint kept earlier; it must be on the chain.")
+@click.option(
+    "--seen", metavar="INDEX:HEAD", help="A checkpoint kept earlier; the ledger must begin with it."
+)
 @json_option
 def verify(file: Path | None, data: Path | None, seen: str | None, as_json: bool) -> None:
-    """Check the whole chain, of an exported FILE or of the gateway's own store. Exit code 1: broken."""
+    """Check the whole ledger, of an exported FILE or of the gateway's own store. Exit code 1: broken."""
     kept = _receipt(seen)
     try:
         if file is not None:
-            store_id, links = _read(file)
-            receipt, count = chain.verify(links, store_id=store_id, seen=kept)
+            known = [] if kept is None else [Checkpoint("", kept.index + 1, bytes.fromhex(kept.head))]
+            frontier = audit.audit(_read(file), known).frontier
+            count, head = frontier.size, frontier.root().hex()
         else:
             with _store(data) as store:
-                receipt, count = chain.verify(store.ledger.links(), store_id=store.store_id, seen=kept)
+                last = store.ledger.verify(kept)
+                count, head = (0, "") if last is None else (last.index + 1, last.head)
     except GatewayError as error:
         problem = {"whole": False, "where": error.where, "expected": error.expected, "found": error.found}
         said = f"BROKEN at {error.where}: expected {error.expected}, found {error.found} [{error.reason}]"
         show(problem, as_json, lambda: one_line(said))
         raise SystemExit(1) from None
-    value = {"whole": True, "entries": count, "head": None if receipt is None else receipt.head}
+    value = {"whole": True, "entries": count, "head": head or None}
     show(value, as_json, lambda: f"whole: {count} entries, head {value['head']}")
 
 
@@ -117,7 +124,7 @@ def _receipt(seen: str | None) -> LedgerReceipt | None:
     return LedgerReceipt(int(index), found)
 
 
-def _read(file: Path) -> tuple[str, Iterator[chain.Link]]:
+def _read(file: Path) -> Iterator[Item]:
     try:
         lines = file.read_bytes().splitlines()
     except OSError as error:
@@ -125,17 +132,16 @@ def _read(file: Path) -> tuple[str, Iterator[chain.Link]]:
     first = _line(lines[0] if lines else b"", f"{file}:1")
     if first.keys() != {"format", "store_id"} or first["format"] != FORMAT:
         raise InputError(f"{file}:1: expected {FORMAT}, as `ledger export` writes it")
-    return str(first["store_id"]), (_link(raw, f"{file}:{at}") for at, raw in enumerate(lines[1:], 2))
+    return (_item(raw, f"{file}:{at}") for at, raw in enumerate(lines[1:], 2))
 
 
-def _link(raw: bytes, where: str) -> chain.Link:
+def _item(raw: bytes, where: str) -> Item:
     value = _line(raw, where)
     try:
-        return chain.Link(
-            b64.decode_url(value.get("entry"), where, limit=_MAX_LINE), bytes.fromhex(str(value["head"]))
-        )
+        leaf, salt = (bytes.fromhex(str(value[name])) for name in ("leaf", "salt"))
+        return Item(leaf, (salt, b64.decode_url(value["entry"], where, limit=_MAX_LINE)))
     except (AttestationError, KeyError, TypeError, ValueError):
-        raise InputError(f"{where}: expected an entry and its head") from None
+        raise InputError(f"{where}: expected leaf, salt and entry") from None
 
 
 def _line(raw: bytes, where: str) -> dict[str, object]:

@@ -74,7 +74,7 @@ def play(say: Callable[[str, str], None], show: Callable[[Row], None]) -> Outcom
         for row in _recorded():
             add(row)
         entries, digest = _check_ledger(folder / "development" / "state", head)
-        say("ledger", f"{entries} entries, head {digest[:8]}…, chain whole, nothing before it has changed")
+        say("ledger", f"{entries} entries, head {digest[:8]}…, tree whole, nothing before it has changed")
         heard = stage.client.heard
         leaked = any(stage.disk_key in raw for raw in heard)
         return Outcome(

@@ -8,11 +8,12 @@ has a tenant column; "" is the whole gateway. Times are whole microseconds since
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.errors import GatewayError, GatewayReason
 from gateway.store.connection import Connection
+from gateway.store.rebuild import rebuild
 
 APPLICATION_ID = 0x53474154
 """In the header of the file ("SGAT"), so that another program's database is recognised as such."""
@@ -23,11 +24,17 @@ class Migration:
     number: int
     name: str
     statements: tuple[str, ...]
+    fill: Callable[[Connection, int], None] | None = None
+    """What SQL cannot say; run behind the statements, with the time in microseconds. Its name is part of the
+    digest: it is released as they are."""
+    after: tuple[str, ...] = ()
+    """Statements behind that."""
 
     @property
     def digest(self) -> str:
         """Over the words of the statements: how they are indented does not count."""
-        words = "\n".join(" ".join(statement.split()) for statement in self.statements)
+        steps = [*self.statements, *([self.fill.__name__] if self.fill else ()), *self.after]
+        words = "\n".join(" ".join(statement.split()) for statement in steps)
         return hashlib.sha256(f"{self.number} {self.name}\n{words}".encode()).hexdigest()
 
 
@@ -298,6 +305,39 @@ _SHADOWS = (
         PRIMARY KEY (tenant, number, position)) STRICT, WITHOUT ROWID""",
 )
 
+_TREE = (
+    """CREATE TABLE ledger_entry (
+        position INTEGER PRIMARY KEY, tenant TEXT NOT NULL, kind TEXT NOT NULL,
+        leaf BLOB NOT NULL CHECK (length(leaf) = 32), salt BLOB NOT NULL CHECK (length(salt) = 32),
+        entry BLOB NOT NULL) STRICT""",
+    "CREATE INDEX ledger_entry_by_tenant ON ledger_entry (tenant, position)",
+    *_fixed(
+        "ledger_entry",
+        "ledger",
+        guard_insert="NEW.position IS NOT (SELECT coalesce(max(position) + 1, 0) FROM ledger_entry)",
+    ),
+    # Full tiles of the tree. root: the one hash that its 256 hashes make.
+    """CREATE TABLE ledger_tile (
+        tenant TEXT NOT NULL CHECK (tenant = ''), level INTEGER NOT NULL, number INTEGER NOT NULL,
+        root BLOB NOT NULL CHECK (length(root) = 32), hashes BLOB NOT NULL CHECK (length(hashes) = 8192),
+        PRIMARY KEY (level, number)) STRICT""",
+    *_fixed(
+        "ledger_tile",
+        "ledger tile",
+        guard_insert="EXISTS (SELECT 1 FROM ledger_tile WHERE level = NEW.level AND number = NEW.number)",
+    ),
+    """CREATE TABLE ledger_head (
+        tenant TEXT PRIMARY KEY CHECK (tenant = ''), size INTEGER NOT NULL, frontier BLOB NOT NULL) STRICT""",
+    "INSERT INTO ledger_head VALUES ('', 0, x'')",
+    """CREATE TRIGGER ledger_head_grows BEFORE UPDATE ON ledger_head WHEN NEW.size < OLD.size
+        BEGIN SELECT RAISE(ABORT, 'ledger head: it only grows'); END""",
+    """CREATE TRIGGER ledger_head_is_one BEFORE INSERT ON ledger_head
+        WHEN EXISTS (SELECT 1 FROM ledger_head)
+        BEGIN SELECT RAISE(ABORT, 'ledger head: there is one'); END""",
+    """CREATE TRIGGER ledger_head_stays BEFORE DELETE ON ledger_head
+        BEGIN SELECT RAISE(ABORT, 'ledger head: it is never deleted'); END""",
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(
         1,
@@ -319,6 +359,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(5, "approvals", _APPROVALS),
     Migration(6, "proposals", _PROPOSALS),
     Migration(7, "shadows", _SHADOWS),
+    Migration(8, "merkle ledger", _TREE, rebuild, ("DROP TABLE ledger",)),
 )
 
 _VERSION_TABLE = """CREATE TABLE IF NOT EXISTS schema_version (
@@ -352,6 +393,10 @@ def migrate(connection: Connection, applied: int, migrations: Sequence[Migration
             )
     for step in migrations[len(done) :]:
         for statement in step.statements:
+            connection.execute(statement)
+        if step.fill is not None:
+            step.fill(connection, applied)
+        for statement in step.after:
             connection.execute(statement)
         connection.execute(
             "INSERT INTO schema_version VALUES (?, ?, ?, ?)", (step.number, step.name, step.digest, applied)

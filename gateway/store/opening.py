@@ -62,7 +62,9 @@ class StoreIdentity:
 class Store:
     """All repositories over one database. One per process; threads share it. Made by `open_store`."""
 
-    def __init__(self, database: Database, identity: StoreIdentity, clock: Clock, running: int) -> None:
+    def __init__(
+        self, database: Database, identity: StoreIdentity, clock: Clock, random: Random, running: int
+    ) -> None:
         """running: descriptor of the shared lock that says somebody has the store open."""
         self._database, self._running = database, running
         self.identity = identity
@@ -71,7 +73,7 @@ class Store:
         self.chores = SqliteChores(database)
         self.appraisals = SqliteAppraisals(database)
         self.gauges = SqliteGauges(database)
-        self.ledger = SqliteLedger(database, identity.store_id, clock)
+        self.ledger = SqliteLedger(database, clock, random)
         self.journal = SqliteJournal(database, self.ledger)
         self.secrets = SqliteSecrets(database, self.ledger)
         self.documents = SqliteDocuments(database, self.ledger)
@@ -146,7 +148,7 @@ def open_store(
             identity = _prepare(path, create, wanted, clock, random, new_epoch=first)
             _note_file_in_use(running, file_number(path))
             locks.share(running)
-        return Store(Database(path), identity, clock, running)
+        return Store(Database(path), identity, clock, random, running)
     except BaseException as error:
         if running >= 0:
             os.close(running)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import backtest, collateral, foundry, http, policy, verification
+from tests.bench import backtest, collateral, foundry, http, ledger, policy, verification
 from tests.bench.clock import Timing
 
 
@@ -87,7 +87,29 @@ def measure(short: bool) -> list[Line]:
             met=many.reads <= 1 and many.connections == 0,
         ),
     ]
-    return lines + over_http(short)
+    return lines + ledger_lines(short) + over_http(short)
+
+
+def ledger_lines(short: bool) -> list[Line]:
+    """What one durable entry costs as the tree grows."""
+    sizes = (1_000, 100_000) if short else (1_000, 1_000_000, 10_000_000)
+    grown = ledger.growth(sizes, 200 if short else 2000)
+    base = grown[1_000]
+    lines: list[Line] = []
+    for size, found in grown.items():
+        where = f"{size:,} leaves"
+        flat = None if found is base else 1.25
+        lines += [
+            against(f"ledger entry, {where}", found.cpu, base.cpu, "1,000 leaves", flat),
+            Line(what="  durable, one writer", measured=us(found.apart)),
+            Line(
+                what="  durable, 8 writers at once",
+                measured=us(found.together),
+                budget="p50 ≤ 5 ms",
+                met=found.together.p50 <= 5_000,
+            ),
+        ]
+    return lines
 
 
 def over_http(short: bool) -> list[Line]:

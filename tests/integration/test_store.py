@@ -15,9 +15,11 @@ import pytest
 
 from gateway.appraisals import CollateralSet, SealedSubmission, StoredAppraisal
 from gateway.errors import GatewayError, GatewayReason
+from gateway.ledger.merkle import leaf_hash
+from gateway.ledger.receipt import leaf
 from gateway.ports import NewEntry, SealedSecret, StoredAdministrator, StoredDocument
 from gateway.store import Store
-from tests.stores import START, FakeClock, sqlite_store
+from tests.stores import START, FakeClock, heads, sqlite_store
 
 
 class Opener(Protocol):
@@ -345,6 +347,8 @@ def test_entries_are_numbered_and_timed(store: Store, clock: FakeClock) -> None:
     second = store.ledger.append("", "admin.create", {"id": "x"})
     assert (first.index, second.index) == (0, 1)
     assert store.ledger.head() == second
+    row, _ = store.ledger.rows()
+    assert row.leaf == leaf_hash(leaf(row.salt, row.entry))
     assert store.ledger.tail("acme", 5) == (
         {
             "index": 0,
@@ -352,7 +356,8 @@ def test_entries_are_numbered_and_timed(store: Store, clock: FakeClock) -> None:
             "tenant": "acme",
             "kind": "secret.put",
             "body": {"path": "a"},
-            "head": first.head,
+            "salt": row.salt.hex(),
+            "leaf": row.leaf.hex(),
         },
     )
     assert [entry["at"] for entry in store.ledger.tail("", 5)] == ["2026-07-01T12:00:01Z"]
@@ -365,7 +370,7 @@ def test_the_tail_is_the_end_oldest_first(store: Store) -> None:
     assert [len(store.ledger.tail("acme", limit)) for limit in (0, -1)] == [0, 0]
 
 
-def test_the_chain_goes_on_in_a_reopened_store(opener: Opener, tmp_path: Path) -> None:
+def test_the_tree_grows_on_in_a_reopened_store(opener: Opener, tmp_path: Path) -> None:
     with opener(tmp_path) as store:
         seen = store.ledger.append("acme", "test.entry", {})
     with opener(tmp_path) as store:
@@ -382,7 +387,7 @@ def test_what_an_entry_cannot_hold_leaves_the_ledger_as_it_was(store: Store) -> 
     assert store.ledger.append("acme", "test.entry", {}).index == 1
 
 
-def test_threads_append_to_one_chain(store: Store) -> None:
+def test_threads_append_to_one_tree(store: Store) -> None:
     receipts = in_threads(
         8, lambda n: [store.ledger.append("acme", "test.entry", {"n": n}) for _ in range(20)]
     )
@@ -404,7 +409,7 @@ def test_a_commit_writes_the_appraisal_and_its_entries_in_order(store: Store) ->
     receipts = store.journal.commit(entries(1, 2, 3), appraisal())
     assert [receipt.index for receipt in receipts] == [1, 2, 3]
     assert [e["body"]["n"] for e in store.ledger.tail("acme", 9)] == [0, 1, 2, 3]
-    assert [e["head"] for e in store.ledger.tail("acme", 9)] == [r.head for r in (before, *receipts)]
+    assert heads(store) == [r.head for r in (before, *receipts)]
     assert store.ledger.verify(before) == store.ledger.head() == receipts[-1]
     assert store.appraisals.get("acme", "j1") == appraisal()
 
@@ -427,7 +432,7 @@ def test_a_commit_that_fails_leaves_nothing(store: Store) -> None:
     assert store.journal.commit(entries(1))[0].index == 1
 
 
-def test_threads_commit_to_one_chain_without_mixing(store: Store) -> None:
+def test_threads_commit_to_one_tree_without_mixing(store: Store) -> None:
     results = in_threads(
         8, lambda n: [store.journal.commit(entries(n, n), appraisal(f"{n} {i}")) for i in range(10)]
     )

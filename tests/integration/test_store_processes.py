@@ -16,7 +16,7 @@ from gateway.keys import FileKeys
 from gateway.ports import LedgerReceipt
 from gateway.store import StoreKind
 from tests.integration.store_workers import EXPIRES
-from tests.stores import sqlite_store
+from tests.stores import heads, sqlite_store
 from tests.support import ROOT
 
 Worker = subprocess.Popen[str]
@@ -75,14 +75,13 @@ def test_four_processes_create_one_store_and_one_set_of_keys(tmp_path: Path) -> 
         assert (store.store_id, keys.key_ids()) == (store_id, ((kid,), (kek,)))
 
 
-def test_four_processes_append_to_one_chain(tmp_path: Path) -> None:
+def test_four_processes_append_to_one_tree(tmp_path: Path) -> None:
     with workers(4, "append", str(tmp_path)) as started:
         printed = finish(started)
     receipts = [LedgerReceipt(int(i), head) for lines in printed for i, head in map(str.split, lines)]
     assert sorted(receipt.index for receipt in receipts) == list(range(400))
     with sqlite_store(tmp_path, kind=StoreKind.PRODUCTION) as store:
-        heads = {number: link.head.hex() for number, link in enumerate(store.ledger.links())}
-        assert {receipt.index: receipt.head for receipt in receipts} == heads
+        assert {receipt.index: receipt.head for receipt in receipts} == dict(enumerate(heads(store)))
         assert store.ledger.verify(receipts[7]) == store.ledger.head()
 
 
@@ -93,8 +92,8 @@ def test_nobody_in_a_crowd_is_forgotten(tmp_path: Path) -> None:
     entries = [line for line in lines if line[0].isdigit()]
     assert (lines.count("failed"), lines.count("consumed"), len(entries)) == (48 * 4, 48 * 8, 48 * 8)
     with sqlite_store(tmp_path, kind=StoreKind.PRODUCTION) as store:
-        heads = [f"{number} {link.head.hex()}" for number, link in enumerate(store.ledger.links())]
-        assert sorted(heads) == sorted(entries)
+        found = [f"{number} {head}" for number, head in enumerate(heads(store))]
+        assert sorted(found) == sorted(entries)
 
 
 @pytest.mark.parametrize("acknowledged", [1, 40, 400])
@@ -115,16 +114,16 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path, ackn
         lines += survivor.stdout.readlines()
         assert [worker.wait(PATIENCE) for worker in started] == [-signal.SIGKILL] * 2
     with sqlite_store(tmp_path, kind=StoreKind.PRODUCTION) as store:
-        heads = [link.head.hex() for link in store.ledger.links()]
+        held = heads(store)
         words = [line.split() for line in lines if line.endswith("\n")]
         assert len(words) > acknowledged
         for word in words:
             if word[0] == "entry":
-                assert heads[int(word[1])] == word[2]
+                assert held[int(word[1])] == word[2]
             else:
                 assert store.nonces.consume("acme", bytes.fromhex(word[1]), EXPIRES) is False
         assert store.ledger.verify(None) == store.ledger.head()
-        assert store.ledger.append("acme", "test.after", {}).index == len(heads)
+        assert store.ledger.append("acme", "test.after", {}).index == len(held)
 
 
 def test_a_store_outlives_forks(tmp_path: Path) -> None:

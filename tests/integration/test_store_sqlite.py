@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import GatewayError, GatewayReason
+from gateway.ledger.merkle import Frontier
 from gateway.locks import TurnLock, open_lock_file, try_lock
 from gateway.ports import LedgerUnavailable, NewEntry
 from gateway.store import Store, StoreKind, connection, database, open_store
@@ -183,6 +184,9 @@ def fill(store: Store) -> None:
     store.journal.commit((), appraisal())
 
 
+_REST = "tenant, kind, leaf, salt, entry"
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -192,14 +196,18 @@ def fill(store: Store) -> None:
         "INSERT INTO store VALUES (1, 'x', 'production', 0)",
         "INSERT OR REPLACE INTO store VALUES (1, 'x', 'production', 0)",
         "INSERT OR IGNORE INTO store VALUES (2, 'x', 'production', 0)",
-        "UPDATE ledger SET entry = x'00'",
-        "UPDATE OR REPLACE ledger SET position = 0 WHERE position = 1",
-        "DELETE FROM ledger",
-        "DELETE FROM ledger WHERE position = 1",
-        "INSERT INTO ledger SELECT 3, tenant, kind, entry, head FROM ledger WHERE position = 1",
-        "INSERT INTO ledger SELECT -1, tenant, kind, entry, head FROM ledger WHERE position = 1",
-        "INSERT OR REPLACE INTO ledger SELECT 1, 'other', kind, entry, head FROM ledger WHERE position = 1",
-        "REPLACE INTO ledger SELECT * FROM ledger WHERE position = 0",
+        "UPDATE ledger_entry SET entry = x'00'",
+        "UPDATE OR REPLACE ledger_entry SET position = 0 WHERE position = 1",
+        "DELETE FROM ledger_entry",
+        "DELETE FROM ledger_entry WHERE position = 1",
+        f"INSERT INTO ledger_entry SELECT 3, {_REST} FROM ledger_entry WHERE position = 1",
+        f"INSERT INTO ledger_entry SELECT -1, {_REST} FROM ledger_entry WHERE position = 1",
+        f"INSERT OR REPLACE INTO ledger_entry SELECT 1, {_REST} FROM ledger_entry WHERE position = 1",
+        "REPLACE INTO ledger_entry SELECT * FROM ledger_entry WHERE position = 0",
+        "UPDATE ledger_head SET size = size - 1",
+        "DELETE FROM ledger_head",
+        "INSERT INTO ledger_head VALUES ('x', 0, x'')",
+        "INSERT OR REPLACE INTO ledger_head VALUES ('', 0, x'')",
         "UPDATE document SET source = x'00'",
         "DELETE FROM document",
         "INSERT OR REPLACE INTO document SELECT * FROM document",
@@ -374,7 +382,7 @@ def test_a_failure_in_a_shared_transaction_is_the_callers_own(store: Store) -> N
         [
             lambda: store.ledger.append("acme", "test.entry", {"n": 1}).index,
             lambda: store.database.write(fail),
-            lambda: store.database.write(lambda c: c.execute("DELETE FROM ledger")),
+            lambda: store.database.write(lambda c: c.execute("DELETE FROM ledger_entry")),
             lambda: store.journal.commit((), appraisal()),
             lambda: store.journal.commit((), appraisal()),
             lambda: store.ledger.append("acme", "test.entry", {"n": 2}).index,
@@ -437,7 +445,7 @@ def test_a_write_inside_a_write_is_a_bug_and_no_deadlock(store: Store) -> None:
 
 def test_a_reader_sees_one_state(store: Store) -> None:
     def twice(connection: sqlite3.Connection) -> list[int]:
-        count = "SELECT count(*) FROM ledger"
+        count = "SELECT count(*) FROM ledger_entry"
         first = connection.execute(count).fetchone()[0]
         store.ledger.append("acme", "test.entry", {})
         return [first, connection.execute(count).fetchone()[0]]
@@ -552,8 +560,8 @@ def test_a_backup_moved_under_a_running_gateway_is_noticed(tmp_path: Path) -> No
 def test_a_ledger_changed_on_disk_does_not_verify(tmp_path: Path, store: Store) -> None:
     seen = [store.ledger.append("acme", "test.entry", {"n": number}) for number in range(3)][1]
     with raw(tmp_path) as other:
-        other.execute("DROP TRIGGER ledger_no_update")
-        other.execute("UPDATE ledger SET entry = CAST(replace(entry, '\"n\":1', '\"n\":7') AS BLOB)")
+        other.execute("DROP TRIGGER ledger_entry_no_update")
+        other.execute("UPDATE ledger_entry SET entry = CAST(replace(entry, '\"n\":1', '\"n\":7') AS BLOB)")
     with pytest.raises(GatewayError) as caught:
         store.ledger.verify(seen)
     assert (caught.value.reason, caught.value.where) == (GatewayReason.LEDGER_BROKEN, "ledger[1]")
@@ -562,11 +570,38 @@ def test_a_ledger_changed_on_disk_does_not_verify(tmp_path: Path, store: Store) 
 def test_a_cut_ledger_does_not_verify_against_a_receipt(tmp_path: Path, store: Store) -> None:
     seen = [store.ledger.append("acme", "test.entry", {}) for _ in range(3)][2]
     with raw(tmp_path) as other:
-        other.execute("DROP TRIGGER ledger_no_delete")
-        other.execute("DELETE FROM ledger WHERE position = 2")
+        other.execute("DROP TRIGGER ledger_entry_no_delete")
+        other.execute("DELETE FROM ledger_entry WHERE position = 2")
+        other.execute("DROP TRIGGER ledger_head_grows")
+        two = Frontier()
+        for (leaf,) in other.execute("SELECT leaf FROM ledger_entry ORDER BY position"):
+            two = two.append(leaf)
+        other.execute("UPDATE ledger_head SET size = 2, frontier = ?", (two.encode(),))
     assert store.ledger.verify(None) == store.ledger.head()
     with pytest.raises(GatewayError) as caught:
         store.ledger.verify(seen)
+    assert caught.value.reason is GatewayReason.LEDGER_BROKEN
+
+
+def test_a_cut_that_left_the_head_shows_without_a_receipt(tmp_path: Path, store: Store) -> None:
+    for _ in range(3):
+        store.ledger.append("acme", "test.entry", {})
+    with raw(tmp_path) as other:
+        other.execute("DROP TRIGGER ledger_entry_no_delete")
+        other.execute("DELETE FROM ledger_entry WHERE position = 2")
+    with pytest.raises(GatewayError) as caught:
+        store.ledger.verify(None)
+    assert (caught.value.reason, caught.value.where) == (GatewayReason.LEDGER_BROKEN, "ledger[2]")
+
+
+def test_a_tile_changed_on_disk_does_not_verify(tmp_path: Path, store: Store) -> None:
+    store.journal.commit([NewEntry("acme", "test.entry", {"n": number}) for number in range(300)])
+    assert store.ledger.verify(None) == store.ledger.head()
+    with raw(tmp_path) as other:
+        other.execute("DROP TRIGGER ledger_tile_no_update")
+        other.execute("UPDATE ledger_tile SET hashes = zeroblob(8192)")
+    with pytest.raises(GatewayError) as caught:
+        store.ledger.verify(None)
     assert caught.value.reason is GatewayReason.LEDGER_BROKEN
 
 
@@ -574,9 +609,9 @@ def test_a_long_ledger_is_read_in_pages(store: Store, monkeypatch: pytest.Monkey
     monkeypatch.setattr("gateway.store.ledger._PAGE", 3)
     for _ in range(6):
         store.ledger.append("acme", "test.entry", {})
-    assert len(list(store.ledger.links())) == 6
+    assert len(list(store.ledger.rows())) == 6
     store.ledger.append("acme", "test.entry", {})
-    assert (len(list(store.ledger.links())), len(list(store.ledger.links(5)))) == (7, 2)
+    assert (len(list(store.ledger.rows())), len(list(store.ledger.rows(5)))) == (7, 2)
 
 
 def test_times_are_exact_and_have_a_zone(store: Store) -> None:
