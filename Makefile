@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 FUZZ_SECONDS ?= 600
 
-.PHONY: help setup demo test test-full check format bench fuzz soak system lock clean
+.PHONY: help setup demo test test-full check format bench model fuzz soak system lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -49,6 +49,9 @@ format: $(READY) ## rewrite to the one format
 
 bench: $(READY) ## measure; prints a table, writes bench.json (BENCH_SHORT=1 for a quick look)
 	$(PY) -m tests.bench --json bench.json $(if $(BENCH_SHORT),--short)
+
+model: $(READY) ## the release protocol against an attacker: bound fields, and attacks without them (MODEL_SHORT=1)
+	$(PY) -m tests.model $(if $(MODEL_SHORT),--short)
 
 fuzz: $(READY) ## every fuzz target, FUZZ_SECONDS in all (default 600)
 	$(PY) -m tests.fuzz --seconds $(FUZZ_SECONDS)
