@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway import bundles, policybook
+from gateway import authors, bundles, policybook
 from gateway.approval import Action, Subject
 from gateway.approving import Approved, Desk, approve, change_of
 from gateway.changeports import ProposalStore, ShadowStore
@@ -68,8 +68,8 @@ def activate(
     """Activate every document of these files, if all of them and everything active compile together: what the
     tenant has, and for a baseline what every tenant has; and if enough of those who must have approved it.
 
-    files: (what messages call it, content). Whoever proposed the same content to the tenant is not among the
-    approvers. note: for ledger and history. Raises PolicyErrors with file, line and column, of another
+    files: (what messages call it, content). Whoever proposed these documents, in whatever files, is not among
+    the approvers. note: for ledger and history. Raises PolicyErrors with file, line and column, of another
     tenant's documents without their words. Raises GatewayError: STORE_CONFLICT for a version that is not
     higher than every one before; STORE_BUSY when others keep changing documents; FORBIDDEN for a policy of
     another tenant, and for a baseline unless `baselines`: those judge every tenant's evidence; as
@@ -78,6 +78,7 @@ def activate(
     rows, new = _read(office, tenant, files, baselines)
     content = content_id(raw for _, raw in files)
     wrote = {each.by for each in office.proposals.find(tenant, content, 1)}
+    wrote |= authors.proposed(office.proposals, rows)
     made = _settle(office, tenant, Action.ACTIVATE, rows, new, signatures, by, wrote=wrote, note=note)
     try:
         end_shadow(office, tenant, content, by=by)
@@ -142,7 +143,8 @@ def rollback(
     new = office.sources.documents(rows)
     for document in new:
         _require_baselines(document, tenant, baselines)
-    return _settle(office, tenant, Action.ROLLBACK, rows, new, signatures, by)
+    wrote = authors.wrote(office.proposals, office.desk.store, rows)
+    return _settle(office, tenant, Action.ROLLBACK, rows, new, signatures, by, wrote=wrote)
 
 
 def _settle(

@@ -3,8 +3,10 @@
 What must stay true:
 
 * A signature counts for the next change of its tenant only: the sequence is in what was signed.
-* A key counts once, whatever number of signatures it made; never when it, or whose it is, was revoked.
-* Where two or more must approve, who hands the change in is not among them, as far as their keys are bound.
+* A key counts once, whatever number of signatures it made; never when it, or whose it is, was revoked, nor
+  when whose it is may not approve (`roles.py`).
+* Where two or more must approve, it is people who count: keys of one administrator once, keys of nobody in
+  particular never, and neither who wrote the change nor who hands it in.
 * Where one is enough, an administrator's credential is that one, and the ledger says `self-approved`.
 
 Baselines judge every tenant's evidence: their approvals are those of the whole gateway, tenant "".
@@ -13,7 +15,7 @@ Baselines judge every tenant's evidence: their approvals are those of the whole 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +82,7 @@ def approve(
     by: Collection[str],
     stop: bool = False,
 ) -> Approved:
-    """Whether this change may be made now, by whom it was handed in (`by`: ids of administrators).
+    """Whether this change may be made now. by: ids of whoever wrote it and hands it in.
 
     stop: it can only end releases, so one administrator is enough. Read after the epoch that the change is
     committed under. Raises GatewayError: "approval.missing"; "approval.malformed", "approval.unknown-key" and
@@ -106,8 +108,9 @@ def approve(
     owners = {each.thumbprint: each.administrator for each in state.keys}
     signers = sorted({signer(text, statement, keys) for text in signatures})
     needed = 1 if stop else desk.needed(state)
-    others = [kid for kid in signers if owners[kid] not in by]
-    if needed == 1:
+    strict = needed > 1
+    others = _people({kid: owners[kid] for kid in signers if owners[kid] not in by}, nobody=not strict)
+    if not strict:
         return Approved(
             statement=statement,
             needed=1,
@@ -116,8 +119,20 @@ def approve(
             stop=stop and desk.needed(state) > 1,
         )
     if len(others) < needed:
-        raise _missing(statement, needed, others, signers, len(signatures), len(keys))
+        people = len(_people({each.thumbprint: owners[each.thumbprint] for each in keys}, nobody=False))
+        anonymous = sum(not owners[kid] for kid in signers)
+        raise _missing(statement, needed, len(others), signers, len(signatures), anonymous, people)
     return Approved(statement=statement, needed=needed, approvers=tuple(others), self_approved=False)
+
+
+def _people(owners: Mapping[str, str], *, nobody: bool) -> list[str]:
+    """One key of each administrator, in order. owners: key to whose it is. nobody: whether keys that belong
+    to nobody in particular count, each by itself."""
+    found: dict[str, str] = {}
+    for kid in sorted(owners):
+        if owners[kid] or nobody:
+            found.setdefault(owners[kid] or kid, kid)
+    return sorted(found.values())
 
 
 def register(
@@ -133,6 +148,7 @@ def register(
         administrator=administrator,
         created=desk.clock.now(),
         revoked=None,
+        may=True,
     )
     body = {"key": key.thumbprint, "administrator": administrator, "by": by}
     if not desk.store.add_key(row, NewEntry(tenant, "approval.key-add", body)):
@@ -219,6 +235,7 @@ def shown(desk: Desk, tenant: str) -> dict[str, Any]:
                 "key": each.thumbprint,
                 "algorithm": public_of(each).algorithm,
                 "administrator": each.administrator,
+                "counts": each.revoked is None and each.may,
                 "created": rfc3339(each.created),
                 "revoked": None if each.revoked is None else rfc3339(each.revoked),
             }
@@ -241,8 +258,8 @@ def public_of(key: StoredApprovalKey) -> ApprovalKey:
 
 
 def counting(state: ApprovalState) -> list[ApprovalKey]:
-    """Keys that were not revoked."""
-    return [public_of(each) for each in state.keys if each.revoked is None]
+    """Keys that were not revoked, of administrators who may approve here or of nobody in particular."""
+    return [public_of(each) for each in state.keys if each.revoked is None and each.may]
 
 
 def signer(signature: str, statement: Statement, keys: Sequence[ApprovalKey]) -> str:
@@ -281,23 +298,34 @@ def _other_sequence(signature: str, statement: Statement, keys: Sequence[Approva
 
 
 def _missing(
-    statement: Statement, needed: int, others: Sequence[str], signers: Sequence[str], given: int, keys: int
+    statement: Statement,
+    needed: int,
+    others: int,
+    signers: Sequence[str],
+    given: int,
+    anonymous: int,
+    people: int,
 ) -> GatewayError:
+    """others: people who approve. anonymous: signers whose key is nobody's. people: who could approve."""
     of = f"tenant {statement.tenant}" if statement.tenant else "the whole gateway"
     notes = []
     if given > len(signers):
         notes.append("one key counts once")
-    if len(signers) > len(others):
-        notes.append("the key of who hands a change in does not count")
-    if keys < needed:
-        notes.append(f"{keys} keys are registered: sealgate admin key add")
+    if anonymous:
+        notes.append("a key that belongs to no administrator does not count")
+    if len(signers) - anonymous > others:
+        notes.append(
+            "keys of who wrote or hands a change in do not count, and those of one administrator once"
+        )
+    if people < needed:
+        notes.append(f"{people} administrators have keys that count: sealgate admin key add --administrator")
     why = f" ({'; '.join(notes)})" if notes else ""
     return GatewayError(
         GatewayReason.APPROVAL_MISSING,
-        f"change {statement.sequence} of {of} needs {needed} approvals, found {len(others)}{why}",
+        f"change {statement.sequence} of {of} needs {needed} approvals, found {others}{why}",
         where="signatures",
         expected=f"{needed} approvals",
-        found=f"{len(others)}{why}",
+        found=f"{others}{why}",
     )
 
 

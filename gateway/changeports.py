@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gateway.ports import NewEntry, StoredChange
 
@@ -14,7 +14,8 @@ from gateway.ports import NewEntry, StoredChange
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredApprovalKey:
     """Whose signature approves changes of one tenant. jwk: the public key, JSON. administrator: id of whom it
-    belongs to, with whom it ends; "" is nobody in particular. revoked: None while it counts."""
+    belongs to, with whom it ends; "" is nobody in particular. revoked: None while it counts. may: whether
+    whose it is has a role here that approves; true of nobody in particular."""
 
     tenant: str
     thumbprint: str
@@ -22,6 +23,7 @@ class StoredApprovalKey:
     administrator: str
     created: datetime
     revoked: datetime | None
+    may: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +80,25 @@ class ProposalStep:
     detail: Mapping[str, Any]
 
 
+class Written(NamedTuple):
+    """A document as the one that its writers meant, whatever its bytes. tenant: "" for baselines."""
+
+    tenant: str
+    kind: str
+    name: str
+    version: int
+
+
 class ProposalStore(Protocol):
     """Proposals never change; each addition and its ledger entry are one durable step."""
 
-    def add(self, proposal: Proposal, entry: NewEntry) -> bool:
-        """False, and no change, when the tenant has it already."""
+    def add(self, proposal: Proposal, documents: Sequence[Written], entry: NewEntry) -> bool:
+        """Keep it, and that `proposal.by` wrote these documents. False, and no change, when the tenant has it
+        already from whoever that is."""
+        ...
+
+    def authors(self, documents: Sequence[Written]) -> Mapping[Written, frozenset[str]]:
+        """Who wrote each of these, as far as they were ever proposed: ids of administrators."""
         ...
 
     def find(self, tenant: str, prefix: str, limit: int) -> Sequence[Proposal]:

@@ -21,7 +21,7 @@ import msgspec
 from gateway import administration, approval, approving, policybook
 from gateway.administration import Office
 from gateway.approval import Action, Statement, Subject
-from gateway.changeports import Proposal, ProposalStep
+from gateway.changeports import Proposal, ProposalStep, Written
 from gateway.errors import GatewayError, GatewayReason
 from gateway.policybook import BASELINE
 from gateway.ports import NewEntry
@@ -41,7 +41,7 @@ def propose(
     office: Office, tenant: str, files: Sequence[tuple[str, bytes]], *, by: str, baselines: bool
 ) -> dict[str, Any]:
     """Keep files as a proposal, if they compile with what counts today. Raises as `administration.activate`;
-    the same content again is the same proposal."""
+    the same content again is the same proposal, of whoever proposes it too."""
     administration.check(office, tenant, files, baselines=baselines)
     value = [{"name": name, "source": b64.encode_url(raw)} for name, raw in files]
     digests = sorted(hashlib.sha256(raw).hexdigest() for _, raw in files)
@@ -50,7 +50,7 @@ def propose(
         tenant=tenant, id=name, created=office.clock.now(), by=by, files=msgspec.json.encode(value)
     )
     entry = NewEntry(tenant, "policy.propose", {"proposal": name, "files": digests[:64], "by": by})
-    office.proposals.add(row, entry)
+    office.proposals.add(row, [written(tenant, each) for each in _documents(row)], entry)
     return shown(office, found(office, tenant, name))
 
 
@@ -267,6 +267,12 @@ def _documents(proposal: Proposal) -> tuple[Subject, ...]:
         Subject(policybook.kind_of(each), each.name, each.version, each.digest)
         for name, raw in files_of(proposal)
         for each in policybook.read(raw, name)
+    )
+
+
+def written(tenant: str, document: Subject) -> Written:
+    return Written(
+        "" if document.kind == BASELINE else tenant, document.kind, document.name, document.version
     )
 
 

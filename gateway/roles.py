@@ -68,6 +68,10 @@ def only(*roles: Role, wide: bool = False) -> Access:
     return Access(frozenset({Role.OWNER, *roles}), wide=wide)
 
 
+APPROVE = only(Role.APPROVER)
+"""Whose keys approve changes."""
+
+
 def open_to(*roles: Role) -> Access:
     """For anybody, until a tenant demands one of these roles."""
     return Access(frozenset({Role.OWNER, *roles}), open=True)

@@ -30,7 +30,7 @@ def key() -> None:
 
 @key.command()
 @click.argument("file")
-@click.option("--administrator", help="Id of whom it belongs to: it does not approve what they hand in.")
+@click.option("--administrator", help="Id of whom it belongs to: it does not approve what they write.")
 @scope_option
 @json_option
 @admin_options
@@ -58,7 +58,7 @@ def list_(scope: str, as_json: bool, client: Client) -> None:
             each["algorithm"],
             each["administrator"] or "–",
             each["created"],
-            each["revoked"] or "–",
+            each["revoked"] or ("–" if each["counts"] else "may not approve"),
         )
         for each in keys
     ]
@@ -112,7 +112,7 @@ def _of(client: Client, name: str | None, scope: str) -> Client:
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:
-    counting = sum(each["revoked"] is None for each in found["keys"])
+    counting = sum(each["counts"] for each in found["keys"])
     of = f"tenant {found['tenant']}" if found["tenant"] else "the whole gateway (baselines)"
     option = f" --tenant {found['tenant']}" if found["tenant"] not in ("", "default") else ""
     lines = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway import administration, approval, approving, leases, proposals
+from gateway import administration, approval, approving, leases, proposals, roles
 from gateway.errors import GatewayError, GatewayReason
 from gateway.http.admin import require_wide, who
 from gateway.http.handlers import Site, limit_of
@@ -161,9 +161,11 @@ def add_key(site: Site, call: Call) -> Reply:
     """{"key": a public JWK, "administrator": id}: whose signature approves from now on."""
     members = _members(call.body, {"key"}, {"administrator"})
     administrator = members.get("administrator", "")
-    if not isinstance(administrator, str) or (administrator and not _counts(site, administrator)):
+    if not isinstance(administrator, str) or not _approves(site, administrator, _scope(call)):
         raise refuse(
-            "administrator", expected="the id of an administrator who counts", found=repr(administrator)[:40]
+            "administrator",
+            expected="the id of an administrator who counts and may approve here",
+            found=repr(administrator)[:40] if administrator else "none, and keys of nobody do not count here",
         )
     made = approving.register(
         site.office.desk,
@@ -176,9 +178,14 @@ def add_key(site: Site, call: Call) -> Reply:
     return json_reply({"key": made.thumbprint, "tenant": made.tenant, "administrator": administrator}, 201)
 
 
-def _counts(site: Site, administrator: str) -> bool:
+def _approves(site: Site, administrator: str, tenant: str) -> bool:
+    """Whether a key of theirs could count; one of nobody in particular could where one approval is enough."""
+    if not administrator:
+        return site.office.desk.needed(site.office.desk.store.state(tenant)) == 1
     found = site.administrators.get(administrator)
-    return found is not None and found.revoked is None
+    if found is None or found.revoked is not None or found.tenant not in ("", tenant):
+        return False
+    return bool(roles.read(found.role) & roles.APPROVE.roles)
 
 
 def revoke_key(site: Site, call: Call) -> Reply:

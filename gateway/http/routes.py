@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gateway.collateral import bundle
 from gateway.http import admin, collateral, forecast, handlers, lifecycle
 from gateway.http.message import JSON, OCTETS, YAML, Handler
-from gateway.roles import ANYONE, Access, Role, only, open_to
+from gateway.roles import ANYONE, APPROVE, Access, Role, only, open_to
 
 KIB = 1024
 ADMINISTRATION = "/v1/admin/"
@@ -79,7 +79,7 @@ def _admin(
 
 
 _OWNERS, _GATEWAY_OWNERS, _OWNERS_SEEN = only(), only(wide=True), only(Role.AUDITOR)
-_AUTHORS, _APPROVERS = only(Role.POLICY_AUTHOR), only(Role.APPROVER)
+_AUTHORS = only(Role.POLICY_AUTHOR)
 _CHANGES = only(Role.POLICY_AUTHOR, Role.OPERATOR)
 """Of content that is known here already: who wrote it is known too."""
 _POLICIES_SEEN = only(Role.POLICY_AUTHOR, Role.APPROVER, Role.SECRET_OWNER, Role.OPERATOR, Role.AUDITOR)
@@ -133,7 +133,7 @@ ROUTES: tuple[Route, ...] = (
     _admin(_AUTHORS, "POST", "/v1/admin/proposals/<id>/reports", lifecycle.report,
            "It was tested or backtested.",
            body=4 * KIB, accepts=(JSON,)),
-    _admin(_APPROVERS, "POST", "/v1/admin/proposals/<id>/approvals", lifecycle.approve, "A signature for it.",
+    _admin(APPROVE, "POST", "/v1/admin/proposals/<id>/approvals", lifecycle.approve, "A signature for it.",
            body=4 * KIB, accepts=(JSON,)),
     _admin(_CHANGES, "POST", "/v1/admin/proposals/<id>/activation", lifecycle.activate_proposal,
            "Activate it.",

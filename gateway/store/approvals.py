@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from gateway import roles
 from gateway.changeports import ApprovalState, StoredApprovalKey
 from gateway.ports import NewEntry, StoredChange
+from gateway.roles import APPROVE
 from gateway.store.columns import from_micros, to_micros
 from gateway.store.connection import Connection
 from gateway.store.counters import increment
@@ -18,7 +20,8 @@ from gateway.store.documents import EPOCH
 from gateway.store.ledger import SqliteLedger, drafts_of
 
 _KEYS = """
-    SELECT k.tenant, k.thumbprint, k.jwk, k.administrator, k.created, coalesce(k.revoked, a.revoked)
+    SELECT k.tenant, k.thumbprint, k.jwk, k.administrator, k.created, coalesce(k.revoked, a.revoked),
+        a.tenant, a.role
     FROM approval_key k LEFT JOIN administrator a ON a.id = k.administrator
     WHERE k.tenant = ? ORDER BY k.created, k.thumbprint
 """
@@ -88,6 +91,7 @@ def _key(row: tuple[Any, ...]) -> StoredApprovalKey:
         administrator=row[3],
         created=from_micros(row[4]),
         revoked=None if row[5] is None else from_micros(row[5]),
+        may=row[3] == "" or (row[6] in ("", row[0]) and bool(roles.read(row[7]) & APPROVE.roles)),
     )
 
 

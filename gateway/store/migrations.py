@@ -338,6 +338,18 @@ _TREE = (
         BEGIN SELECT RAISE(ABORT, 'ledger head: it is never deleted'); END""",
 )
 
+_ROLES = (
+    # Who wrote a document, by what it is called: other bytes of the same version are still theirs.
+    """CREATE TABLE author (
+        tenant TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
+        administrator TEXT NOT NULL, PRIMARY KEY (tenant, kind, name, version, administrator))""",
+    # login: "token", "key" or "oidc". key: thumbprint of the key of a "key".
+    "ALTER TABLE administrator ADD COLUMN login TEXT NOT NULL DEFAULT 'token'",
+    "ALTER TABLE administrator ADD COLUMN key TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE administrator ADD COLUMN jwk TEXT NOT NULL DEFAULT ''",
+    "CREATE UNIQUE INDEX administrator_by_key ON administrator (key) WHERE key <> ''",
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(
         1,
@@ -360,6 +372,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(6, "proposals", _PROPOSALS),
     Migration(7, "shadows", _SHADOWS),
     Migration(8, "merkle ledger", _TREE, rebuild, ("DROP TABLE ledger",)),
+    Migration(9, "roles", _ROLES),
 )
 
 _VERSION_TABLE = """CREATE TABLE IF NOT EXISTS schema_version (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.changeports import Proposal, ProposalStep
+from gateway.changeports import Proposal, ProposalStep, Written
 from gateway.ledger.entry import canonical
 from gateway.ports import NewEntry
 from gateway.store.columns import from_micros, to_micros
@@ -18,6 +18,8 @@ _PROPOSALS = """
     SELECT tenant, id, created, by, files FROM proposal WHERE tenant = ? AND id LIKE ? || '%'
     ORDER BY created DESC, id LIMIT ?
 """
+_WRITE = "INSERT INTO author VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_AUTHORS = "SELECT administrator FROM author WHERE tenant = ? AND kind = ? AND name = ? AND version = ?"
 _STEPS = "SELECT at, step, by, detail FROM proposal_step WHERE tenant = ? AND id = ? ORDER BY position"
 _COUNT = "SELECT count(*) FROM proposal_step WHERE tenant = ? AND id = ?"
 _ACTIVATED = """
@@ -30,18 +32,24 @@ class SqliteProposals:
     def __init__(self, database: Database, ledger: SqliteLedger) -> None:
         self._database, self._ledger = database, ledger
 
-    def add(self, proposal: Proposal, entry: NewEntry) -> bool:
+    def add(self, proposal: Proposal, documents: Sequence[Written], entry: NewEntry) -> bool:
         drafts = drafts_of((entry,))
         row = (proposal.tenant, proposal.id, to_micros(proposal.created), proposal.by, proposal.files)
 
         def write(connection: Connection) -> bool:
             statement = "INSERT INTO proposal VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-            if connection.execute(statement, row).rowcount != 1:
+            new = connection.execute(statement, row).rowcount
+            for each in documents:
+                new += connection.execute(_WRITE, (*each, proposal.by)).rowcount
+            if not new:
                 return False
             self._ledger.add(connection, drafts)
             return True
 
         return self._database.write(write)
+
+    def authors(self, documents: Sequence[Written]) -> Mapping[Written, frozenset[str]]:
+        return {each: frozenset(row[0] for row in self._database.query(_AUTHORS, each)) for each in documents}
 
     def find(self, tenant: str, prefix: str, limit: int) -> Sequence[Proposal]:
         rows = self._database.query(_PROPOSALS, (tenant, prefix, max(limit, 0)))

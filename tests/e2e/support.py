@@ -166,8 +166,9 @@ class Server:
         )
         keys = [fresh_key() for _ in range(told["approvals"])]
         for key in keys:
+            made = self.admin.post("/v1/admin/administrators", {"roles": ["approver"]})["id"]
             jwk = dict(approval.of_public(key.public_key()).jwk)
-            self.admin.post("/v1/admin/approval-keys", {"key": jwk})
+            self.admin.post("/v1/admin/approval-keys", {"key": jwk, "administrator": made})
         files = [{"name": "documents", "source": b64.encode_url(raw)}]
         signatures = [approval.sign(key, statement) for key in keys]
         self.admin.post("/v1/admin/activations", {"files": files, "signatures": signatures})

@@ -63,6 +63,11 @@ class Team:
         self.good("policy", "sign", file, "--key", self.path(f"{who}.pem"), "--out", self.path(out), *options)
         return self.path(out)
 
+    def employ(self, name: str, role: str = "approver") -> None:
+        """An administrator of the tenant with this role, to whom the key belongs."""
+        made = json.loads(self.good("admin", "add", "--tenant", "default", "--role", role, "--json"))["id"]
+        self.good("admin", "key", "add", self.path(f"{name}.pub"), "--administrator", made)
+
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
@@ -78,7 +83,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
             os.chmod(private, 0o600)
             subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True)
         for name in ("alice", "bob"):
-            team.good("admin", "key", "add", team.path(f"{name}.pub"))
+            team.employ(name)
         yield team
 
 
@@ -196,7 +201,7 @@ def test_a_bad_body_is_refused(team: Team, name: str) -> None:
 
 def test_a_proposal_becomes_active(team: Team) -> None:
     """With whichever two of the keys count by now."""
-    team.run("admin", "key", "add", team.path("mallory.pub"))
+    team.employ("mallory")
     file = team.path("v9.yaml", documents(version=9))
     name = json.loads(team.good("policy", "propose", file, "--json"))["proposal"]
     report = team.path("report.xml", b"<testsuites/>")
@@ -220,8 +225,14 @@ def test_a_proposal_becomes_active(team: Team) -> None:
 def test_no_key_is_registered_for_who_was_revoked(team: Team) -> None:
     made = team.server.admin.ask("POST", "/v1/admin/administrators")
     team.good("admin", "revoke", made["id"])
-    said = team.bad("admin", "key", "add", team.path("mallory.pub"), "--administrator", made["id"], code=1)
-    assert "an administrator who counts" in said
+    auditor = team.server.admin.post("/v1/admin/administrators", {"roles": ["auditor"]})["id"]
+    route = "/t/acme/v1/admin/administrators"
+    foreign = team.server.admin.post(route, {"roles": ["approver"]})["id"]
+    for whose in (made["id"], auditor, foreign, "0" * 16):
+        said = team.bad("admin", "key", "add", team.path("mallory.pub"), "--administrator", whose, code=1)
+        assert "an administrator who counts and may approve here" in said
+    said = team.bad("admin", "key", "add", team.path("mallory.pub"))
+    assert "keys of nobody do not count here" in said
 
 
 def test_an_administrator_of_a_tenant_registers_no_key(team: Team) -> None:

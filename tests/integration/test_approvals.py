@@ -19,11 +19,12 @@ from gateway.approval import Action, PrivateKey, Statement, Subject
 from gateway.approving import Desk
 from gateway.changeports import ApprovalState
 from gateway.errors import GatewayError
+from gateway.ports import NewEntry, StoredAdministrator
 from gateway.store import Store, StoreKind
 from policies.errors import PolicyErrors
 from tests.e2e.support import documents
 from tests.integration.test_documents import Hurried, amd
-from tests.stores import FakeClock, FakeRandom, database_path, sqlite_store
+from tests.stores import START, FakeClock, FakeRandom, database_path, sqlite_store
 from tests.support import ROOT
 
 ALICE: PrivateKey = ec.generate_private_key(ec.SECP256R1())
@@ -44,8 +45,21 @@ class World:
     def desk(self) -> Desk:
         return self.office.desk
 
-    def register(self, key: PrivateKey, tenant: str = "acme", administrator: str = "") -> None:
+    def register(
+        self,
+        key: PrivateKey,
+        tenant: str = "acme",
+        administrator: str | None = None,
+        role: str = "approver",
+    ) -> None:
+        """For an administrator of the whole gateway with this role; without a name one of its own."""
         found = approval.of_public(key.public_key())
+        administrator = kid(key)[:16] if administrator is None else administrator
+        if administrator:
+            row = StoredAdministrator(
+                id=administrator, tenant="", role=role, token_sha256=bytes(32), created=START, revoked=None
+            )
+            self.store.administrators.add(row, NewEntry("", "admin.create", {"id": administrator}))
         approving.register(self.desk, tenant, found, administrator, by="root", wide=True)
 
     def sign(self, key: PrivateKey, raw: bytes, **changes: Any) -> str:
@@ -228,7 +242,7 @@ def test_a_key_ends_with_its_administrator(two: World) -> None:
     assert dismiss()
     assert two.refused(DOCS, alice, carol).reason == "approval.unknown-key"
     told = {each["administrator"]: each["revoked"] for each in approving.shown(two.desk, "acme")["keys"]}
-    assert told[administrator] is not None and told[""] is None
+    assert told[administrator] is not None and told[kid(ALICE)[:16]] is None
     two.apply(DOCS, alice, two.sign(BOB, DOCS))
 
 
@@ -257,8 +271,71 @@ def test_who_hands_in_does_not_approve(two: World) -> None:
     two.register(CAROL, administrator="carol")
     alice, carol = two.sign(ALICE, DOCS), two.sign(CAROL, DOCS)
     error = two.refused(DOCS, alice, carol, by="carol")
-    assert error.reason == "approval.missing" and "who hands a change in" in error.detail
+    assert error.reason == "approval.missing" and "who wrote or hands a change in" in error.detail
     two.apply(DOCS, alice, carol, by="another")
+
+
+def test_one_person_with_two_keys_counts_once(two: World) -> None:
+    two.register(CAROL, administrator=kid(ALICE)[:16])
+    alice, carol = two.sign(ALICE, DOCS), two.sign(CAROL, DOCS)
+    error = two.refused(DOCS, alice, carol)
+    assert error.reason == "approval.missing" and "needs 2 approvals, found 1" in error.detail
+    assert "those of one administrator once" in error.detail
+    two.apply(DOCS, alice, carol, two.sign(BOB, DOCS))
+    (change,) = approving.history(two.desk, "acme", 9)
+    assert change["approvers"] == sorted([min(kid(ALICE), kid(CAROL)), kid(BOB)])
+
+
+def test_two_signatures_of_one_key_count_once_however_they_are_made(two: World) -> None:
+    """ES256 signs the same words differently each time."""
+    first, second = two.sign(ALICE, DOCS), two.sign(ALICE, DOCS)
+    assert first != second
+    assert two.refused(DOCS, first, second).reason == "approval.missing"
+
+
+def test_where_two_must_approve_a_key_of_nobody_does_not_count(two: World) -> None:
+    two.register(CAROL, administrator="")
+    alice, carol = two.sign(ALICE, DOCS), two.sign(CAROL, DOCS)
+    error = two.refused(DOCS, alice, carol)
+    assert error.reason == "approval.missing" and "belongs to no administrator" in error.detail
+    approving.require(two.desk, "acme", 1, by="root", wide=True)
+    two.apply(DOCS, carol)
+    assert two.entries()[-1][1]["approval"] == "1 of 1"
+
+
+@pytest.mark.parametrize(
+    ("role", "counts"),
+    [("approver", True), ("owner", True), ("approver auditor", True), ("policy-author", False),
+     ("auditor operator secret-owner", False), ("", False), ("a-role-of-a-later-version", False)],
+)  # fmt: skip
+def test_a_key_counts_while_its_administrator_may_approve(two: World, role: str, counts: bool) -> None:
+    two.register(CAROL, administrator="carol", role=role)
+    alice, carol = two.sign(ALICE, DOCS), two.sign(CAROL, DOCS)
+    if counts:
+        two.apply(DOCS, alice, carol)
+    else:
+        assert two.refused(DOCS, alice, carol).reason == "approval.unknown-key"
+        told = {each["key"]: each["counts"] for each in approving.shown(two.desk, "acme")["keys"]}
+        assert told == {kid(ALICE): True, kid(BOB): True, kid(CAROL): False}
+
+
+@pytest.mark.parametrize("whose", ["globex", None], ids=["of-another-tenant", "unknown"])
+def test_a_key_of_somebody_elses_administrator_does_not_count(two: World, whose: str | None) -> None:
+    if whose:
+        row = StoredAdministrator(
+            id="carol", tenant=whose, role="approver", token_sha256=bytes(32), created=START, revoked=None
+        )
+        two.store.administrators.add(row, NewEntry(whose, "admin.create", {}))
+    found = approval.of_public(CAROL.public_key())
+    approving.register(two.desk, "acme", found, "carol", by="root", wide=True)
+    error = two.refused(DOCS, two.sign(ALICE, DOCS), two.sign(CAROL, DOCS))
+    assert error.reason == "approval.unknown-key"
+
+
+def test_an_owner_does_not_approve_what_they_hand_in_either(two: World) -> None:
+    two.register(CAROL, administrator="carol", role="owner")
+    alice, carol = two.sign(ALICE, DOCS), two.sign(CAROL, DOCS)
+    assert two.refused(DOCS, alice, carol, by="carol").reason == "approval.missing"
 
 
 def test_with_one_approval_ones_own_key_is_self_approval(one: World) -> None:

@@ -16,6 +16,7 @@ from gateway.store import StoreKind
 from policies.errors import PolicyErrors
 from tests.e2e.support import documents
 from tests.integration.test_approvals import ALICE, BOB, CAROL, DOCS, World, kid, world
+from tests.integration.test_documents import amd
 from tests.stores import database_path, sqlite_store
 
 DIGEST = "sha256:" + "ab" * 32
@@ -99,6 +100,70 @@ def test_who_proposed_does_not_approve_the_same_files_handed_in_by_another(two: 
     two.apply(DOCS, alice, two.sign(BOB, DOCS), by="another")
 
 
+def as_two_files(raw: bytes) -> tuple[bytes, bytes]:
+    """The same documents: reference sets in one file, the policy in another."""
+    first, _, last = raw.partition(b"---\nsealgate: release-policy/1")
+    return first, b"sealgate: release-policy/1" + last
+
+
+def test_who_proposed_does_not_approve_a_part_of_it_or_other_bytes_of_it(two: World) -> None:
+    """Otherwise a comment would make somebody else the writer."""
+    two.register(CAROL, administrator="writer")
+    propose(two, by="writer")
+    for raw in (DOCS + b"# a word more\n", DOCS.replace(b"lasts: 12h", b"lasts: 18h"), as_two_files(DOCS)[0]):
+        error = two.refused(raw, two.sign(ALICE, raw), two.sign(CAROL, raw), by="another")
+        assert error.reason == "approval.missing"
+    first = as_two_files(DOCS)[0]
+    two.apply(first, two.sign(ALICE, first), two.sign(BOB, first), by="another")
+
+
+def test_whoever_proposes_what_another_proposed_wrote_it_too(two: World) -> None:
+    two.register(CAROL, administrator="carol")
+    propose(two, by="writer")
+    propose(two, by="carol")
+    error = two.refused(DOCS, two.sign(ALICE, DOCS), two.sign(CAROL, DOCS), by="another")
+    assert error.reason == "approval.missing"
+
+
+def test_who_proposed_a_baseline_under_one_tenant_does_not_approve_it_under_another(two: World) -> None:
+    for key, name in ((ALICE, "alice"), (CAROL, "writer"), (BOB, "bob")):
+        two.register(key, tenant="", administrator=name)
+    raw = amd(2)
+    proposals.propose(two.office, "acme", [("b.yaml", raw)], by="writer", baselines=True)
+    alice, carol = two.sign(ALICE, raw), two.sign(CAROL, raw)
+    assert two.refused(raw, alice, carol, by="another", tenant="globex").reason == "approval.missing"
+    two.apply(raw, alice, two.sign(BOB, raw), by="another", tenant="globex")
+
+
+def test_the_same_name_in_another_tenant_has_other_writers(two: World) -> None:
+    theirs = documents(tenant="globex")
+    two.register(CAROL, administrator="writer")
+    proposals.propose(two.office, "globex", [("f.yaml", theirs)], by="writer", baselines=False)
+    two.apply(DOCS, two.sign(ALICE, DOCS), two.sign(CAROL, DOCS), by="another")
+
+
+@pytest.mark.parametrize("proposed", [True, False], ids=["proposed", "handed-in"])
+def test_who_wrote_older_content_does_not_approve_its_return(two: World, proposed: bool) -> None:
+    two.register(CAROL, administrator="writer")
+    if proposed:
+        propose(two, by="writer")
+    two.apply(DOCS, two.sign(ALICE, DOCS), two.sign(BOB, DOCS), by="x" if proposed else "writer")
+    newer = documents(tenant="acme", version=2)
+    two.apply(newer, two.sign(ALICE, newer), two.sign(BOB, newer), by="x")
+    alice, bob, carol = (two.sign(k, DOCS, action=Action.ROLLBACK) for k in (ALICE, BOB, CAROL))
+    wanted = [(name, "1") for name in ("guests", "pods", "payments-db")]
+
+    def back(*signatures: str) -> Any:
+        return administration.rollback(
+            two.office, "acme", wanted, by="x", baselines=False, signatures=signatures
+        )
+
+    with pytest.raises(GatewayError) as caught:
+        back(alice, carol)
+    assert caught.value.reason == "approval.missing"
+    assert len(back(alice, bob)) == 3
+
+
 def test_kept_approvals_end_with_the_next_change_and_with_their_key(two: World) -> None:
     name = propose(two)
     for key in (ALICE, BOB):
@@ -136,8 +201,10 @@ def test_an_approval_of_something_else_is_not_kept(two: World, change: dict[str,
 def test_the_same_content_is_the_same_proposal(two: World) -> None:
     name = propose(two)
     head = two.store.ledger.head()
-    assert propose(two, by="another") == name and shown(two, name)["by"] == "writer"
+    assert propose(two) == name
     assert two.store.ledger.head() == head
+    assert propose(two, by="another") == name and shown(two, name)["by"] == "writer"
+    assert [body["by"] for kind, body in two.entries() if kind == "policy.propose"] == ["writer", "another"]
     assert propose(two, DOCS + b"# other\n") != name
     assert [each["proposal"] for each in proposals.listed(two.office, "acme", 9)].count(name) == 1
 
