@@ -2,23 +2,29 @@
 
     sga_<id, 16 hex digits>_<secret, 43 characters of base64url>
 
-The secret has 256 random bits, so one SHA-256 is enough: there is nothing to guess faster.
+The secret has 256 random bits, so one SHA-256 is enough: there is nothing to guess faster. Others sign each
+of their requests with a key that was registered for them, or come from an identity provider (`oidc/`); all
+of them are known by a random or keyed id, in the ledger too, and by no name.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway import roles
+from gateway import approval, roles
+from gateway.approval import ApprovalKey
 from gateway.errors import GatewayError, GatewayReason
 from gateway.ports import AdministratorStore, Clock, NewEntry, Random, StoredAdministrator
 from gateway.roles import Role
 from verifiers.codec import b64
 
+TOKEN, KEY, OIDC = "token", "key", "oidc"
+"""How an administrator logs in."""
 OWNERS = frozenset({Role.OWNER})
 _PREFIX = "sga"
 _TOKEN = re.compile(r"sga_([0-9a-f]{16})_([A-Za-z0-9_-]{43})\Z")
@@ -77,6 +83,81 @@ def recover(
     return _make("", "admin.recover", store, clock, random, "local", OWNERS, deliver)
 
 
+def create_with_key(
+    tenant: str,
+    key: ApprovalKey,
+    *,
+    store: AdministratorStore,
+    clock: Clock,
+    random: Random,
+    by: str,
+    holds: frozenset[Role],
+) -> str:
+    """A new administrator who signs requests with this key; the id. Raises GatewayError(STORE_CONFLICT) for a
+    key that somebody has or had, STORE_UNAVAILABLE."""
+    administrator_id = random.bytes(8).hex()
+    row = StoredAdministrator(
+        id=administrator_id,
+        tenant=tenant,
+        role=roles.written(holds),
+        token_sha256=bytes(32),
+        created=clock.now(),
+        revoked=None,
+        login=KEY,
+        key=key.thumbprint,
+        jwk=json.dumps(dict(key.jwk), sort_keys=True),
+    )
+    said = {"id": administrator_id, "roles": sorted(holds), "key": key.thumbprint, "by": by}
+    if not store.add(row, NewEntry(tenant, "admin.create", said)):
+        raise GatewayError(
+            GatewayReason.STORE_CONFLICT,
+            "this key is or was an administrator's; it does not come back",
+            where="key",
+            expected="a key that is new here",
+            found=key.thumbprint,
+        )
+    return administrator_id
+
+
+def by_key(thumbprint: str, *, store: AdministratorStore) -> tuple[Administrator, ApprovalKey]:
+    """Who signs with this key. Raises GatewayError(UNAUTHENTICATED) for nobody who counts."""
+    found = store.by_key(thumbprint)
+    if found is None or found.revoked is not None or found.login != KEY:
+        raise _unknown()
+    who = Administrator(found.id, found.tenant, roles.read(found.role))
+    return who, approval.parse_key(json.loads(found.jwk))
+
+
+def from_provider(
+    administrator_id: str, tenant: str, holds: frozenset[Role], *, store: AdministratorStore, clock: Clock
+) -> Administrator:
+    """Who comes from the identity provider with this tenant and these roles today. Whoever is new is kept,
+    and what changed is changed, each with an entry in the ledger: keys that approve belong to somebody who
+    is known, and whoever is revoked here is revoked, whatever the provider says. Raises
+    GatewayError(UNAUTHENTICATED)."""
+    role, said = roles.written(holds), {"id": administrator_id, "roles": sorted(holds), "by": OIDC}
+    found = store.get(administrator_id)
+    if found is None:
+        row = StoredAdministrator(
+            id=administrator_id,
+            tenant=tenant,
+            role=role,
+            token_sha256=bytes(32),
+            created=clock.now(),
+            revoked=None,
+            login=OIDC,
+        )
+        store.add(row, NewEntry(tenant, "admin.create", said))  # False: another request was faster
+        found = store.get(administrator_id)
+    if found is None or found.revoked is not None or found.login != OIDC:
+        raise _unknown()
+    if (found.tenant, found.role) != (tenant, role):
+        entries = [NewEntry(each, "admin.assign", said) for each in dict.fromkeys((found.tenant, tenant))]
+        if not store.assign(administrator_id, tenant, role, entries):
+            raise _unknown()
+    return Administrator(administrator_id, tenant, holds)
+
+
 def _make(
     tenant: str,
     kind: str,
@@ -116,14 +197,8 @@ def authenticate(token: str, *, store: AdministratorStore) -> Administrator:
     found = None if match is None else store.get(match[1])
     kept = _NOBODY if found is None else found.token_sha256
     right = hmac.compare_digest(kept, _digest(token))
-    if not right or found is None or found.revoked is not None:
-        raise GatewayError(
-            GatewayReason.UNAUTHENTICATED,
-            "an administrator's token is needed",
-            where="authorization",
-            expected="the token of an administrator",
-            found="another",
-        )
+    if not right or found is None or found.revoked is not None or found.login != TOKEN:
+        raise _unknown()
     return Administrator(found.id, found.tenant, roles.read(found.role))
 
 
@@ -145,6 +220,16 @@ def revoke(
 def listed(store: AdministratorStore, within: str = "") -> Sequence[StoredAdministrator]:
     """Those of one tenant, or all of them; revoked ones included, oldest first."""
     return tuple(each for each in store.list() if within in ("", each.tenant))
+
+
+def _unknown() -> GatewayError:
+    return GatewayError(
+        GatewayReason.UNAUTHENTICATED,
+        "an administrator's token is needed",
+        where="authorization",
+        expected="the token of an administrator",
+        found="another",
+    )
 
 
 def _digest(token: str) -> bytes:

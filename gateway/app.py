@@ -21,12 +21,15 @@ from gateway.collateral.slots import EARLY
 from gateway.collateral.source import HeldSource
 from gateway.collateral.status import View
 from gateway.config import Config
+from gateway.errors import GatewayError, GatewayReason
 from gateway.forecast.fleet import Forecaster
 from gateway.http.handlers import Site
 from gateway.http.metrics import Metrics
 from gateway.http.openapi import describe
 from gateway.http.routes import ROUTES
 from gateway.keys import FileKeys
+from gateway.oidc.keyset import KeySet
+from gateway.oidc.login import Provider
 from gateway.pipeline import Gateway
 from gateway.policybook import PolicyBook
 from gateway.ports import Clock, Keys, Random
@@ -169,10 +172,28 @@ def compose(config: Config, clock: Clock | None = None) -> tuple[Site, Store]:
         forecaster=forecaster(config, store, found),
         gauges=store.gauges,
         administrators=store.administrators,
+        provider=_provider(config, store, keys),
         metrics=metrics,
         openapi=describe(ROUTES, issuer=issuer),
     )
     return site, store
+
+
+def _provider(config: Config, store: Store, keys: Keys) -> Provider | None:
+    """Who else knows administrators. Raises GatewayError(KEYS_MALFORMED) for a file that is no key set."""
+    if config.oidc is None:
+        return None
+    try:
+        keyset = KeySet(config.oidc)
+    except (OSError, ValueError) as error:
+        raise GatewayError(
+            GatewayReason.KEYS_MALFORMED,
+            "the keys of the identity provider cannot be read",
+            where=str(config.oidc.jwks_file),
+            expected="a JWK set",
+            found=str(error),
+        ) from None
+    return Provider(settings=config.oidc, keyset=keyset, keys=keys, administrators=store.administrators)
 
 
 def archive(config: Config, store: Store, keys: Keys, clock: Clock) -> Archive:

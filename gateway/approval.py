@@ -186,7 +186,7 @@ def check(signature: str, statement: Statement, keys: Iterable[ApprovalKey]) -> 
             found=kid,
         )
     message = f"{head}.{b64.encode_url(statement.encode())}".encode("ascii")
-    if algorithm != key.algorithm or not _verifies(key.public, raw, message):
+    if algorithm != key.algorithm or not verifies(key.public, raw, message):
         raise GatewayError(
             GatewayReason.APPROVAL_SIGNATURE,
             f"key {kid} did not sign this: {describe(statement)}",
@@ -206,7 +206,7 @@ def describe(statement: Statement) -> str:
     return f"{what[statement.action]} {names} as {place}"
 
 
-def _verifies(public: PublicKey, raw: bytes, message: bytes) -> bool:
+def verifies(public: PublicKey, raw: bytes, message: bytes) -> bool:
     try:
         if isinstance(public, ed25519.Ed25519PublicKey):
             public.verify(raw, message)

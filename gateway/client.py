@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,13 +39,15 @@ class Refused(ClientError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """url: of the gateway, without a path. ca: PEM file of the certificates to trust; None: the system's.
-    token: an administrator's. insecure_http: allow http:// to other machines."""
+    token: an administrator's; or sign: from method, path with its query, and body to the whole credential
+    of that request. insecure_http: allow http:// to other machines."""
 
     url: str
     ca: Path | None = None
     token: str | None = None
     tenant: str | None = None
     insecure_http: bool = False
+    sign: Callable[[str, str, bytes], str] | None = None
 
     def __repr__(self) -> str:
         return f"Client({self.url!r})"
@@ -95,13 +97,13 @@ class Client:
         headers = {"Accept": "application/json"}
         if media_type is not None:
             headers["Content-Type"] = media_type
-        if self.token is not None:
+        plain = path if self.tenant is None or not path.startswith("/v1/") else f"/t/{self.tenant}{path}"
+        asked = "?" + urlencode(query) if query else ""
+        where = quote(plain) + asked
+        if self.sign is not None:
+            headers["Authorization"] = self.sign(method, plain + asked, body or b"")
+        elif self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
-        where = quote(
-            path if self.tenant is None or not path.startswith("/v1/") else f"/t/{self.tenant}{path}"
-        )
-        if query:
-            where += "?" + urlencode(query)
         connection = self._connect()
         try:
             connection.request(method, where, body=body, headers=headers)

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 from gateway.collateral.ages import DEFAULT_DAYS
 from gateway.collateral.settings import Collateral, needs_of
 from gateway.collateral.slots import EARLY, STANDARD
+from gateway.oidc.settings import Oidc, faults, is_tenant
 
 DEVELOPMENT_ISSUER = "https://development.sealgate.invalid"
 """Issuer of every gateway in development mode. `.invalid` never resolves (RFC 6761), so that no relying party
@@ -79,8 +80,9 @@ class Limits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """issuer: our name in tokens, and the audience that guests must name; the URL we listen on when None.
-    audiences: further names by which guests may know us. development: accept simulated hardware; fixed for
-    ever when the store is created."""
+    audiences: further names by which guests may know us. verify_credentials: tenants whose background
+    checks are for their relying parties alone; "*" is every tenant. development: accept simulated hardware;
+    fixed for ever when the store is created."""
 
     data: Path = field(default_factory=lambda: default_data())
     issuer: str | None = None
@@ -90,6 +92,8 @@ class Config:
     tls: Tls = field(default_factory=Tls)
     limits: Limits = field(default_factory=Limits)
     collateral: Collateral = field(default_factory=Collateral)
+    verify_credentials: tuple[str, ...] = ()
+    oidc: Oidc | None = None
 
     @property
     def database_folder(self) -> Path:
@@ -122,6 +126,10 @@ class Config:
             "tls": {"certificate": str(self.tls.certificate or ""), "key": "***" if self.tls.key else ""},
             "limits": {f.name: getattr(self.limits, f.name) for f in fields(self.limits)},
             "collateral": _collateral_shown(self.collateral, self.development),
+            "verify_credentials": list(self.verify_credentials),
+            "oidc": None
+            if self.oidc is None
+            else {"issuer": self.oidc.issuer, "audience": self.oidc.audience},
         }
 
 
@@ -187,12 +195,19 @@ def check(config: Config) -> None:
     for file in (tls.certificate, tls.key):
         if file is not None and not file.is_file():
             raise ConfigError(f"tls: expected a file, found nothing at {file}")
+    if config.oidc is not None:
+        _check_oidc(config.oidc)
     _check_collateral(config.collateral, config.development)
     if config.development and config.issuer is not None:
         raise ConfigError(
             f"issuer: expected none in development mode, whose issuer is always {DEVELOPMENT_ISSUER}; "
             f"found {config.issuer!r}"
         )
+
+
+def _check_oidc(settings: Oidc) -> None:
+    for fault in faults(settings):
+        raise ConfigError(f"oidc.{fault}")
 
 
 def _check_collateral(settings: Collateral, development: bool) -> None:
@@ -296,6 +311,26 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
     return tuple(_text(item, f"{where}[{index}]") for index, item in enumerate(value))
 
 
+def _tenants(value: object, where: str) -> tuple[str, ...]:
+    for index, text in enumerate(found := _texts(value, where)):
+        if not is_tenant(text):
+            raise ConfigError(f"{where}[{index}]: expected a tenant, or '*' for all, found {text!r}")
+    return found
+
+
+def _table(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where}: expected a table, found {type(value).__name__}")
+    return value
+
+
+def _required(found: dict[str, Any], where: str) -> dict[str, Any]:
+    for name in ("issuer", "audience"):
+        if name not in found:
+            raise ConfigError(f"{where}.{name}: expected it, found none")
+    return found
+
+
 def _addresses(value: object, where: str) -> tuple[str, ...]:
     found = _texts(value, where)
     for index, text in enumerate(found):
@@ -356,6 +391,24 @@ _COLLATERAL: dict[str, Callable[[object, str], Any]] = {
     "strangers_per_hour": _number(1, 100_000),
     "bundle_keys": _thumbprints,
 }
+_OIDC: dict[str, Callable[[object, str], Any]] = {
+    "issuer": _url,
+    "audience": _text,
+    "jwks_file": _path,
+    "jwks_uri": _url,
+    "ca_file": _path,
+    "algorithms": _texts,
+    "roles_claim": _text,
+    "roles": lambda value, where: MappingProxyType(
+        {name: _texts(each, f"{where}.{name}") for name, each in _table(value, where).items()}
+    ),
+    "tenant": _text,
+    "tenant_claim": _text,
+    "tenants": lambda value, where: MappingProxyType(
+        {name: _text(each, f"{where}.{name}") for name, each in _table(value, where).items()}
+    ),
+    "life_seconds": _number(60, 7 * 86_400),
+}
 _LISTEN = {
     "host": _text,
     "port": _number(0, 65535),
@@ -381,4 +434,6 @@ _TOP: dict[str, Callable[[object, str], Any]] = {
     "tls": lambda value, where: Tls(**_section(value, _TLS, where, "tls.")),
     "collateral": lambda value, where: Collateral(**_section(value, _COLLATERAL, where, "collateral.")),
     "limits": lambda value, where: Limits(**_section(value, _LIMITS, where, "limits.")),
+    "verify_credentials": _tenants,
+    "oidc": lambda value, where: Oidc(**_required(_section(value, _OIDC, where, "oidc."), where)),
 }

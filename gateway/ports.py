@@ -266,7 +266,8 @@ class Journal(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAdministrator:
     """Somebody who may administrate. tenant: "" administrates the whole gateway. token_sha256: 32 bytes;
-    the token itself is nowhere. role: as `roles.written`. revoked: None while it counts."""
+    the token itself is nowhere. role: as `roles.written`. revoked: None while it counts. login: by "token",
+    by "key" (key: its thumbprint, jwk: the public key), or by "oidc", where token_sha256 is of no token."""
 
     id: str
     tenant: str
@@ -274,12 +275,24 @@ class StoredAdministrator:
     token_sha256: bytes
     created: datetime
     revoked: datetime | None
+    login: str = "token"
+    key: str = ""
+    jwk: str = ""
 
 
 class AdministratorStore(Protocol):
     def add(self, administrator: StoredAdministrator, entry: NewEntry) -> bool:
         """Keep somebody new and enter it into the ledger, in one durable step. False, and neither, when that
-        id exists already."""
+        id, or that key, exists already."""
+        ...
+
+    def assign(self, administrator_id: str, tenant: str, role: str, entries: Sequence[NewEntry]) -> bool:
+        """Another tenant and other roles for somebody who logs in by "oidc" and counts, in one durable step
+        with the entries; it raises the epoch of the documents. False, and neither, for anybody else."""
+        ...
+
+    def by_key(self, thumbprint: str) -> StoredAdministrator | None:
+        """Who logs in by this key, revoked or not."""
         ...
 
     def get(self, administrator_id: str) -> StoredAdministrator | None: ...

@@ -56,6 +56,9 @@ def load_application(config: Config) -> Any:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     site, _ = app.compose(config)
     application = Application(site)
+    if site.provider is not None and site.provider.keyset.fetches:
+        looks = partial(site.provider.keyset.keep_fresh, threading.Event())
+        threading.Thread(target=looks, name="oidc-keys", daemon=True).start()
     limiter = Limiter(
         config.limits.attempts_per_minute,
         proxies=config.limits.proxies,

@@ -14,6 +14,8 @@ from gateway.admins import Credential
 from gateway.cli import admin_approvals
 from gateway.cli.drill import drill
 from gateway.cli.errors import InputError, reading
+from gateway.cli.keyfiles import read_public
+from gateway.cli.login import login
 from gateway.cli.remote import admin_options, json_option, show, table
 from gateway.client import Client, Refused
 from gateway.config import Config, default_data
@@ -30,6 +32,7 @@ def admin() -> None:
 admin.add_command(admin_approvals.key)
 admin.add_command(admin_approvals.tenant)
 admin.add_command(drill)
+admin.add_command(login)
 
 
 @admin.command()
@@ -106,11 +109,12 @@ def list_(as_json: bool, client: Client) -> None:
     """Who may administrate, revoked ones included."""
     found = client.get("/v1/admin/administrators")["administrators"]
     rows = [
-        (each["id"], each["tenant"] or "whole gateway", ", ".join(each["roles"]), each["created"],
+        (each["id"], each["tenant"] or "whole gateway", ", ".join(each["roles"]), each["login"],
+        each["created"],
          each["revoked"] or "–")
         for each in found
     ]  # fmt: skip
-    heads = ("ID", "OF", "ROLES", "CREATED", "REVOKED")
+    heads = ("ID", "OF", "ROLES", "LOGIN", "CREATED", "REVOKED")
     show(found, as_json, lambda: table(heads, rows, "no administrators"))
 
 
@@ -134,14 +138,36 @@ def out_option(function: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="What they may do; several times.",
 )
+@click.option(
+    "--key",
+    "key_file",
+    help="Public key, PEM or JWK: signs each request of theirs (--admin-key), instead of a credential.",
+)
 @out_option
 @json_option
 @admin_options
-def add(scope: str, names: tuple[str, ...], out: Path | None, as_json: bool, client: Client) -> None:
+def add(
+    scope: str,
+    names: tuple[str, ...],
+    key_file: str | None,
+    out: Path | None,
+    as_json: bool,
+    client: Client,
+) -> None:
     """Make an administrator of the tenant (--tenant), or of the whole gateway (--scope gateway)."""
     _require_free(out)
-    body = json.dumps({"roles": sorted(set(names))}).encode()
+    wanted: dict[str, Any] = {"roles": sorted(set(names))}
+    if key_file is not None:
+        if out is not None:
+            raise InputError("expected --key or --out: with a key there is no credential")
+        wanted["key"] = dict(read_public(key_file).jwk)
+    body = json.dumps(wanted).encode()
     made = client.ask("POST", "/v1/admin/administrators", body, "application/json", {"scope": scope})
+    of = f"tenant {made['tenant']}" if made["tenant"] else "the whole gateway"
+    said = f"administrator {made['id']} of {of}: {', '.join(made['roles'])}"
+    if key_file is not None:
+        show(made, as_json, lambda: f"{said}\n  signs with key {made['key']} (--admin-key)")
+        return
     token = made["token"]
     if out is not None:
         try:
@@ -149,8 +175,6 @@ def add(scope: str, names: tuple[str, ...], out: Path | None, as_json: bool, cli
         except InputError:
             client.ask("DELETE", f"/v1/admin/administrators/{made['id']}")
             raise
-    of = f"tenant {made['tenant']}" if made["tenant"] else "the whole gateway"
-    said = f"administrator {made['id']} of {of}: {', '.join(made['roles'])}"
     _show_credential(made["id"], token, out, as_json, said)
 
 

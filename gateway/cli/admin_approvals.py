@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gateway.cli.errors import InputError
-from gateway.cli.policy_lifecycle import read_public
+from gateway.cli.keyfiles import read_public
 from gateway.cli.remote import admin_options, json_option, show, table
 from gateway.client import Client
 

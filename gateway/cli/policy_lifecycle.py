@@ -9,24 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import click
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from gateway import approval, policybook
-from gateway.approval import Action, ApprovalKey, PrivateKey, Statement, Subject
+from gateway.approval import Action, Statement, Subject
 from gateway.cli import files, policy_shadow
 from gateway.cli.errors import InputError, one_line, reading
+from gateway.cli.keyfiles import private_key, read_public
 from gateway.cli.remote import admin_options, json_option, read_input, show, table
 from gateway.client import Client, ClientError
-from gateway.errors import GatewayError, GatewayReason
-from gateway.files import read_private, write_new
+from gateway.errors import GatewayError
+from gateway.files import write_new
 from gateway.policybook import BASELINE
 from gateway.ports import DEFAULT_TENANT
 from policies import cases_document
 from policies.strictyaml import MAX_BYTES
-from verifiers.codec import b64, strictjson
-from verifiers.errors import AttestationError
+from verifiers.codec import b64
 
 _MAX_KEY = 16 * 1024
 _MAX_REPORT = 64 * 1024 * 1024
@@ -43,24 +40,6 @@ def read_documents(paths: Sequence[str]) -> list[tuple[str, bytes, list[Subject]
             found = policybook.read(raw, name)
         out.append((name, raw, [Subject(policybook.kind_of(d), d.name, d.version, d.digest) for d in found]))
     return out
-
-
-def read_public(name: str) -> ApprovalKey:
-    """A public key from a PEM or JWK file. Raises InputError."""
-    raw = read_input(name, _MAX_KEY)
-    try:
-        if raw.lstrip().startswith(b"{"):
-            return approval.parse_key(strictjson.loads(raw, name, limit=_MAX_KEY, max_depth=2))
-        if b"PRIVATE KEY" in raw:
-            raise InputError(
-                f"{name}: expected a public key, found a private one (openssl pkey -in {name} -pubout)",
-                str(GatewayReason.REQUEST_PRIVATE_KEY),
-            )
-        return approval.of_public(serialization.load_pem_public_key(raw))
-    except (ValueError, UnsupportedAlgorithm, AttestationError):
-        raise InputError(f"{name}: expected a public key, PEM or JWK", "approval.key") from None
-    except GatewayError as error:
-        raise InputError(f"{name}: {error.detail}", str(error.reason)) from None
 
 
 def read_signatures(names: Sequence[str]) -> list[str]:
@@ -121,7 +100,7 @@ def sign(
     """Approve exactly these files as exactly one change: the one with this number, of this tenant, in this
     store. Asks nobody: what you sign is what you have read."""
     statement = _statement(paths, store, sequence, tenant, action)
-    signature = approval.sign(_private(key), statement)
+    signature = approval.sign(private_key(key), statement)
     click.echo(one_line(approval.describe(statement)), err=True)
     if out is None:
         click.echo(signature)
@@ -383,25 +362,3 @@ def _statement(paths: Sequence[str], store: str, sequence: int, tenant: str, act
     except ValueError as error:
         raise InputError(str(error)) from None
     return statement
-
-
-def _private(path: Path) -> PrivateKey:
-    try:
-        raw = read_private(path, GatewayReason.KEYS_PERMISSIONS, limit=_MAX_KEY)
-    except GatewayError as error:
-        raise InputError(
-            f"{path}: expected {error.expected}, found {error.found}", str(error.reason)
-        ) from None
-    except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or 'an error').lower()}", "input.unreadable") from None
-    try:
-        key = serialization.load_pem_private_key(raw, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise InputError(
-            f"{path}: expected a private key in PEM without a password", "approval.key"
-        ) from None
-    if isinstance(key, ed25519.Ed25519PrivateKey) or (
-        isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)
-    ):
-        return key
-    raise InputError(f"{path}: expected a key on P-256 or Ed25519", "approval.key")

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from verifiers.errors import AttestationError
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_URL = "http://127.0.0.1:8443"
-_MAX_TOKEN = 4096
+_MAX_TOKEN = 16 * 1024
 
 
 class Remote(click.ClickException):
@@ -54,22 +55,61 @@ def gateway_options(function: F) -> F:
 
 
 def admin_options(function: F) -> F:
-    """As `gateway_options`, with an administrator's credential: --token-file or SEALGATE_ADMIN_TOKEN."""
+    """As `gateway_options`, with an administrator's credential: --token-file or SEALGATE_ADMIN_TOKEN, or a
+    key that signs every request: --admin-key or SEALGATE_ADMIN_KEY."""
 
     @gateway_options
     @click.option("--token-file", type=click.Path(path_type=Path), help="Holds the credential.")
+    @click.option(
+        "--admin-key",
+        type=click.Path(path_type=Path),
+        envvar="SEALGATE_ADMIN_KEY",
+        help="PEM key of an administrator, mode 0600, that signs each request, instead of a credential.",
+    )
+    @click.option(
+        "--audience",
+        envvar="SEALGATE_AUDIENCE",
+        help="With --admin-key: the gateway's issuer name, when it is not its URL.",
+    )
     @functools.wraps(function)
-    def wrapped(*args: Any, client: Client, token_file: Path | None, **kw: Any) -> Any:
-        known = Client(
-            url=client.url,
-            ca=client.ca,
-            tenant=client.tenant,
-            insecure_http=client.insecure_http,
-            token=credential(token_file),
-        )
+    def wrapped(
+        *args: Any,
+        client: Client,
+        token_file: Path | None,
+        admin_key: Path | None,
+        audience: str | None,
+        **kw: Any,
+    ) -> Any:
+        if admin_key is not None and token_file is None:
+            known = replace(client, sign=signer(admin_key, audience or client.url))
+        else:
+            known = replace(client, token=credential(token_file))
         return function(*args, client=known, **kw)
 
     return wrapped  # type: ignore[return-value]
+
+
+def signer(path: Path, audience: str) -> Callable[[str, str, bytes], str]:
+    """What signs requests with the key in a file. Raises InputError."""
+    from gateway import signedrequests
+    from gateway.adapters import OsRandom, SystemClock
+    from gateway.cli.keyfiles import private_key
+
+    key, clock, random = private_key(path), SystemClock(), OsRandom()
+
+    def sign(method: str, target: str, body: bytes) -> str:
+        token = signedrequests.sign(
+            key,
+            audience=audience,
+            method=method,
+            target=target,
+            body=body,
+            now=clock.now(),
+            jti=random.bytes(16),
+        )
+        return f"Signed {token}"
+
+    return sign
 
 
 def json_option(function: F) -> F:

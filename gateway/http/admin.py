@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gateway import administration, admins, roles, secrets
+from gateway import administration, admins, approval, roles, secrets
 from gateway.errors import GatewayError, GatewayReason
 from gateway.http.handlers import Site, limit_of
 from gateway.http.message import Call, Reply, json_reply
@@ -85,38 +85,45 @@ def list_administrators(site: Site, call: Call) -> Reply:
 
 def add_administrator(site: Site, call: Call) -> Reply:
     """Of the path's tenant; ?scope=gateway: of the whole gateway. {"roles": [...]}; an owner without.
-    The token is in this reply, once.
+    The token is in this reply, once; with "key", a public JWK, there is none.
 
     Where more than one must approve, whoever hands a change in could make themselves a second administrator
     for it: there, too, only one of the whole gateway adds any.
     """
-    holds = _roles(call.body)
+    holds, key = _wanted(call.body)
     wide = call.query.get("scope") == "gateway"
     desk = site.office.desk
     if wide:
         require_wide(call, "its administrators")
     elif desk.needed(desk.store.state(call.tenant)) > 1:
         require_wide(call, "administrators of a tenant where two or more must approve")
-    made = admins.create(
-        "" if wide else call.tenant,
-        store=site.administrators,
-        clock=site.gateway.clock,
-        random=site.gateway.random,
-        by=who(call),
-        holds=holds,
-    )
-    told = {"id": made.id, "tenant": "" if wide else call.tenant, "roles": sorted(holds), "token": made.token}
-    return json_reply(told, 201)
+    tenant = "" if wide else call.tenant
+    ports: dict[str, Any] = {
+        "store": site.administrators,
+        "clock": site.gateway.clock,
+        "random": site.gateway.random,
+        "by": who(call),
+        "holds": holds,
+    }
+    told = {"tenant": tenant, "roles": sorted(holds)}
+    if key is not None:
+        made = admins.create_with_key(tenant, approval.parse_key(key), **ports)
+        return json_reply({"id": made, **told, "key": approval.parse_key(key).thumbprint}, 201)
+    credential = admins.create(tenant, **ports)
+    return json_reply({"id": credential.id, **told, "token": credential.token}, 201)
 
 
-def _roles(body: bytes) -> frozenset[roles.Role]:
-    value = (
-        strictjson.loads(body, "body", limit=len(body), max_depth=3) if body else {"roles": [*admins.OWNERS]}
-    )
-    given = value.get("roles") if isinstance(value, dict) and value.keys() == {"roles"} else None
+def _wanted(body: bytes) -> tuple[frozenset[roles.Role], object]:
+    """Roles, and the key if there is one."""
+    if not body:
+        return admins.OWNERS, None
+    value = strictjson.loads(body, "body", limit=len(body), max_depth=3)
+    if not isinstance(value, dict) or not value.keys() <= {"roles", "key"}:
+        raise refuse("body", expected='{"roles": [...], "key": {...}}', found="something else")
+    given = value.get("roles", list(admins.OWNERS))
     if not isinstance(given, list):
-        raise refuse("body", expected='{"roles": [...]}', found="something else")
-    return roles.parse(given)
+        raise refuse("roles", expected="a list", found=type(given).__name__)
+    return roles.parse(given), value.get("key")
 
 
 def revoke_administrator(site: Site, call: Call) -> Reply:
@@ -178,6 +185,7 @@ def _administrator(each: StoredAdministrator) -> dict[str, Any]:
         "id": each.id,
         "tenant": each.tenant,
         "roles": each.role.split(" "),
+        "login": each.login,
         "created": rfc3339(each.created),
         "revoked": None if each.revoked is None else rfc3339(each.revoked),
     }

@@ -79,12 +79,15 @@ def fixed_headers(site: Site) -> dict[str, str]:
 def _call(site: Site, route: Route, environ: Environ, params: Mapping[str, str]) -> Call:
     """Who, then where, then what: nothing is read from somebody who may not call."""
     tenant = tenant_name(params.get("tenant", DEFAULT_TENANT), "tenant")
-    who = callers.caller(site, route, environ, tenant)
+    found = callers.caller(site, route, environ, tenant)
     body = b""
     if route.body:
         body = bodies.read(environ, route.body)
         if body or not route.empty:
             _check_media_type(route, environ)
+    if found is not None:
+        callers.spend(site, found, body)
+    who = None if found is None else found.who
     return Call(
         tenant=tenant,
         body=body,

@@ -62,7 +62,7 @@ class Application:
         """What the head of a request there must pass before its body is read: the answer to whoever may not
         call. None where anybody may. path: as in PATH_INFO."""
         found = self._find(method, path)
-        if found is None or found[0].access.open:
+        if found is None or (found[0].access.open and not found[0].access.roles):
             return None
         return functools.partial(self._turned_away, *found)
 

@@ -16,6 +16,7 @@ from gateway.forecast import gauges as forecast_gauges
 from gateway.forecast.fleet import Forecaster
 from gateway.http.message import TEXT, Call, Reply, json_reply
 from gateway.http.metrics import Gauge, Metrics
+from gateway.oidc.login import Provider
 from gateway.pipeline import Gateway
 from gateway.ports import DEFAULT_TENANT, AdministratorStore, Gauges, LedgerUnavailable
 from gateway.replay.archive import Archive
@@ -36,6 +37,7 @@ class Site:
     forecaster: Forecaster
     gauges: Gauges
     administrators: AdministratorStore
+    provider: Provider | None = None
     metrics: Metrics
     openapi: bytes
 

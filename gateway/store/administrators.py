@@ -17,14 +17,17 @@ from gateway.store.documents import EPOCH
 from gateway.store.ledger import SqliteLedger, drafts_of
 
 _INSERT = """
-    INSERT INTO administrator (id, tenant, role, token_sha256, created, revoked)
-    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+    INSERT INTO administrator (id, tenant, role, token_sha256, created, revoked, login, key, jwk)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
-_GET = "SELECT id, tenant, role, token_sha256, created, revoked FROM administrator WHERE id = ?"
-_LIST = "SELECT id, tenant, role, token_sha256, created, revoked FROM administrator ORDER BY created, id"
+_ALL = "SELECT id, tenant, role, token_sha256, created, revoked, login, key, jwk FROM administrator"
+_GET, _BY_KEY, _LIST = f"{_ALL} WHERE id = ?", f"{_ALL} WHERE key = ?", f"{_ALL} ORDER BY created, id"
+_ASSIGN = """
+    UPDATE administrator SET tenant = ?, role = ? WHERE id = ? AND login = 'oidc' AND revoked IS NULL
+"""
 _OTHERS = f"""
     SELECT count(*) FROM administrator
-    WHERE tenant = '' AND role = '{Role.OWNER}' AND revoked IS NULL AND id <> ?
+    WHERE tenant = '' AND role = '{Role.OWNER}' AND revoked IS NULL AND login <> 'oidc' AND id <> ?
 """  # noqa: S608 - a constant of ours
 _REVOKE = "UPDATE administrator SET revoked = ? WHERE id = ? AND revoked IS NULL"
 
@@ -37,6 +40,9 @@ def _administrator(row: tuple[Any, ...]) -> StoredAdministrator:
         token_sha256=row[3],
         created=from_micros(row[4]),
         revoked=None if row[5] is None else from_micros(row[5]),
+        login=row[6],
+        key=row[7],
+        jwk=row[8],
     )
 
 
@@ -52,6 +58,9 @@ class SqliteAdministrators:
             administrator.token_sha256,
             to_micros(administrator.created),
             None if administrator.revoked is None else to_micros(administrator.revoked),
+            administrator.login,
+            administrator.key,
+            administrator.jwk,
         )
         drafts = drafts_of((entry,))
 
@@ -67,6 +76,22 @@ class SqliteAdministrators:
         rows = self._database.query(_GET, (administrator_id,))
         return _administrator(rows[0]) if rows else None
 
+    def by_key(self, thumbprint: str) -> StoredAdministrator | None:
+        rows = self._database.query(_BY_KEY, (thumbprint,)) if thumbprint else []
+        return _administrator(rows[0]) if rows else None
+
+    def assign(self, administrator_id: str, tenant: str, role: str, entries: Sequence[NewEntry]) -> bool:
+        drafts = drafts_of(entries)
+
+        def change(connection: Connection) -> bool:
+            if connection.execute(_ASSIGN, (tenant, role, administrator_id)).rowcount != 1:
+                return False
+            self._ledger.add(connection, drafts)
+            increment(connection, EPOCH)
+            return True
+
+        return self._database.write(change)
+
     def list(self) -> Sequence[StoredAdministrator]:
         return tuple(map(_administrator, self._database.query(_LIST)))
 
@@ -78,7 +103,7 @@ class SqliteAdministrators:
             found = None if row is None else _administrator(row)
             if found is None or found.revoked is not None:
                 return False
-            owner = found.tenant == "" and found.role == Role.OWNER
+            owner = found.tenant == "" and found.role == Role.OWNER and found.login != "oidc"
             if owner and connection.execute(_OTHERS, (administrator_id,)).fetchone() == (0,):
                 raise _last(administrator_id)
             connection.execute(_REVOKE, (moment, administrator_id))

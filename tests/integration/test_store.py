@@ -578,6 +578,48 @@ def test_administrators_are_added_and_revoked_once(store: Store) -> None:
     assert store.administrators.list() == (replace(row, revoked=LATER),)
 
 
+def test_a_key_is_somebodys_once(store: Store) -> None:
+    row = replace(administrator("k1", "acme"), login="key", key="thumb", jwk="{}")
+    assert store.administrators.add(row, ENTRY) is True
+    head = store.ledger.head()
+    assert store.administrators.add(replace(row, id="k2"), ENTRY) is False
+    assert store.ledger.head() == head
+    assert (store.administrators.by_key("thumb"), store.administrators.by_key("")) == (row, None)
+    assert store.administrators.revoke("k1", LATER, ENTRY) is True
+    assert store.administrators.add(replace(row, id="k2"), ENTRY) is False, "not after it was revoked either"
+    for each in ("t1", "t2"):
+        assert store.administrators.add(administrator(each, "acme"), ENTRY), "nobody's key is no key"
+
+
+def test_who_comes_from_a_provider_is_assigned_anew_while_they_count(store: Store) -> None:
+    for row in (administrator("t1"), replace(administrator("p1", "acme"), login="oidc")):
+        assert store.administrators.add(row, ENTRY)
+    epoch = store.documents.epoch()
+    assert store.administrators.assign("p1", "globex", "auditor", [ENTRY, ENTRY]) is True
+    found = store.administrators.get("p1")
+    assert found is not None and (found.tenant, found.role) == ("globex", "auditor")
+    assert store.documents.epoch() > epoch
+    head = store.ledger.head()
+    assert store.administrators.assign("t1", "globex", "auditor", [ENTRY]) is False
+    assert store.administrators.assign("nobody", "globex", "auditor", [ENTRY]) is False
+    assert store.ledger.head() == head
+    assert store.administrators.revoke("p1", LATER, ENTRY) is True
+    assert store.administrators.assign("p1", "acme", "owner", [ENTRY]) is False
+
+
+def test_who_comes_from_a_provider_or_is_no_owner_is_no_successor(store: Store) -> None:
+    for row in (
+        administrator("a1"),
+        replace(administrator("p1"), login="oidc"),
+        replace(administrator("o1"), role="operator"),
+    ):
+        assert store.administrators.add(row, ENTRY)
+    with pytest.raises(GatewayError) as caught:
+        store.administrators.revoke("a1", LATER, ENTRY)
+    assert caught.value.reason is GatewayReason.STORE_CONFLICT
+    assert store.administrators.revoke("o1", LATER, ENTRY) and store.administrators.revoke("p1", LATER, ENTRY)
+
+
 # --- the store ---
 
 
