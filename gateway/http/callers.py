@@ -80,8 +80,14 @@ def _known(site: Site, environ: Mapping[str, Any]) -> Caller:
 
 
 def _target(environ: Mapping[str, Any]) -> str:
-    """The path as text and the query as it was sent: what a signature names."""
-    path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+    """The path as text and the query as it was sent: what a signature names. Raises
+    GatewayError(UNAUTHENTICATED) for a path that could be read as another one with a query, or is no text."""
+    try:
+        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        raise signedrequests.refused("a path in UTF-8") from None
+    if "?" in path:
+        raise signedrequests.refused("a path without a question mark of its own")
     query = environ.get("QUERY_STRING", "")
     return f"{path}?{query}" if query else path
 
