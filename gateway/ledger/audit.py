@@ -19,10 +19,12 @@ from gateway.ledger.receipt import leaf
 @dataclass(frozen=True, slots=True)
 class Item:
     """What is there at one index. leaf: the leaf hash that was found there. opening: salt and entry, where
-    they may be read."""
+    they may be read. listed: tenant and kind under which the entry is found, where it is: an entry that is
+    listed as another tenant's, or as something else, is hidden from those who look for it."""
 
     leaf: bytes
     opening: tuple[bytes, bytes] | None = None
+    listed: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def _open(item: Item, index: int) -> Entry:
         raise broken(index, f"index {index}", f"index {entry.index}")
     if own != item.leaf:
         raise broken(index, f"leaf {own.hex()}, which salt and entry give", item.leaf.hex())
+    if item.listed not in (None, (entry.tenant, entry.kind)):
+        raise broken(index, f"tenant and kind {(entry.tenant, entry.kind)}", f"{item.listed}")
     return entry
 
 

@@ -105,14 +105,16 @@ class SqliteLedger:
         known = list(checkpoints)
         if seen is not None:
             known.append(Checkpoint("", seen.index + 1, bytes.fromhex(seen.head)))
-        size = self._size()
-        found = audit.audit(
-            (Item(row.leaf, (row.salt, row.entry)) for row in self.rows(0, size)), known
-        ).frontier
+        kept = tree.head(self._database)
+        size = kept.size
+        items = (Item(row.leaf, (row.salt, row.entry), (row.tenant, row.kind)) for row in self.rows(0, size))
+        found = audit.audit(items, known).frontier
         if found.size != size:
             raise audit.broken(found.size, f"{size} entries", f"{found.size}")
         if not size:
             return None
+        if kept.root() != found.root():
+            raise audit.broken(size, f"a frontier with root {found.root().hex()}", kept.root().hex())
         if self.root(size) != found.root():
             raise audit.broken(size, f"tiles with root {found.root().hex()}", self.root(size).hex())
         for tile in tiles.tiles_of(size):

@@ -620,3 +620,29 @@ def test_times_are_exact_and_have_a_zone(store: Store) -> None:
     assert from_micros(-1) == from_micros(0) - timedelta(microseconds=1)
     with pytest.raises(ValueError, match="zone"):
         store.nonces.consume("acme", b"n", START.replace(tzinfo=None))
+
+
+def test_a_frontier_changed_on_disk_does_not_verify(tmp_path: Path, store: Store) -> None:
+    """What the next entry would be appended to is part of the tree."""
+    for _ in range(3):
+        store.ledger.append("acme", "test.entry", {})
+    with raw(tmp_path) as other:
+        (frontier,) = other.execute("SELECT frontier FROM ledger_head").fetchone()
+        other.execute("UPDATE ledger_head SET frontier = ?", (bytes(len(frontier)),))
+    with pytest.raises(GatewayError) as caught:
+        store.ledger.verify(None)
+    assert (caught.value.reason, caught.value.where) == (GatewayReason.LEDGER_BROKEN, "ledger[3]")
+
+
+@pytest.mark.parametrize(("column", "value"), [("tenant", "mallory"), ("kind", "test.other")])
+def test_an_entry_hidden_from_its_tenant_does_not_verify(
+    tmp_path: Path, store: Store, column: str, value: str
+) -> None:
+    for _ in range(3):
+        store.ledger.append("acme", "test.entry", {})
+    with raw(tmp_path) as other:
+        other.execute("DROP TRIGGER ledger_entry_no_update")
+        other.execute(f"UPDATE ledger_entry SET {column} = ? WHERE position = 1", (value,))
+    with pytest.raises(GatewayError) as caught:
+        store.ledger.verify(None)
+    assert (caught.value.reason, caught.value.where) == (GatewayReason.LEDGER_BROKEN, "ledger[1]")
