@@ -122,6 +122,14 @@ class GatewayReason(enum.StrEnum):
     KEYS_UNKNOWN = "keys.unknown"
     SEAL_BROKEN = "keys.seal-broken"
 
+    # Contained readers of evidence.
+    CONTAINED_CRASH = "containment.crash"
+    CONTAINED_DEADLINE = "containment.deadline"
+    CONTAINED_MEMORY = "containment.memory"
+    CONTAINED_REPLY = "containment.reply"
+    CONTAINED_UNAVAILABLE = "containment.unavailable"
+    CONTAINED_UNSUPPORTED = "containment.unsupported"
+
     INTERNAL = "internal.error"
 
 
@@ -137,6 +145,7 @@ _NONCE = "The challenge cannot be used; ask for a new one"
 _STORE = "The gateway's store cannot be opened"
 _KEYS = "The gateway's keys cannot be used"
 _AGAIN = "The gateway cannot do this at the moment"
+_UNREADABLE = "Whoever reads evidence here did not survive this piece of it"
 _R = GatewayReason
 
 ABOUT: Mapping[GatewayReason, About] = MappingProxyType(
@@ -223,6 +232,12 @@ ABOUT: Mapping[GatewayReason, About] = MappingProxyType(
         _R.KEYS_INCOMPLETE: About(500, _KEYS),
         _R.KEYS_UNKNOWN: About(500, "The secret was sealed under a key that is not here"),
         _R.SEAL_BROKEN: About(500, "The stored secret is not the one that was put there"),
+        _R.CONTAINED_CRASH: About(422, _UNREADABLE),
+        _R.CONTAINED_DEADLINE: About(422, _UNREADABLE),
+        _R.CONTAINED_MEMORY: About(422, _UNREADABLE),
+        _R.CONTAINED_REPLY: About(422, _UNREADABLE),
+        _R.CONTAINED_UNAVAILABLE: About(503, _AGAIN),
+        _R.CONTAINED_UNSUPPORTED: About(500, "This machine cannot contain what reads evidence"),
         _R.INTERNAL: About(500, "The gateway failed; nothing was released"),
     }
 )

@@ -124,7 +124,7 @@ def envelope(opened: carriers.Opened) -> dict[str, Any]:
         certificates = [b64.encode_url(der) for der in opened.certificates]
         return {"type": "sev-snp", "report": raw} | ({"certificates": certificates} if certificates else {})
     out: dict[str, Any] = {"type": str(carriers.kind_of(opened.evidence)), "quote": raw}
-    if opened.event_log is not None:
+    if isinstance(opened.event_log, bytes):
         out["event_log"] = b64.encode_url(opened.event_log)
     return out
 

@@ -20,8 +20,6 @@ from gateway.protocol import native
 from gateway.record import rfc3339
 from gateway.releasing import decide_paths
 from policies.errors import PolicyError
-from verifiers.carriers import open_message
-from verifiers.codec import strictjson
 from verifiers.errors import AttestationError
 from verifiers.model import ReportData, Verification
 
@@ -105,8 +103,8 @@ def _verify(
     try:
         submission = evidence.open_stored(keys, stored)
         runtime = native.parse_runtime_data(submission.runtime_data)
-        opened = open_message(strictjson.loads(submission.evidence, "evidence", limit=native.MAX_BODY))
-        return appraiser.verify(opened, ReportData(runtime.report_data), now)[0]
+        read = appraiser.open(tenant, submission.evidence)
+        return appraiser.verify(read, ReportData(runtime.report_data), now)[0]
     except PolicyError:
         raise
     except (GatewayError, AttestationError) as error:

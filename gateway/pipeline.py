@@ -39,13 +39,13 @@ from gateway.policybook import Compiled
 from gateway.ports import NONCE_LIFETIME, Clock, Keys, LedgerReceipt, NonceStore, PolicyChanged, Random
 from gateway.protocol import native
 from gateway.question import Question
+from gateway.reading import Read
 from gateway.refusal import Denied, of_appraisal, of_error
 from gateway.releasing import Decision, Plan, Releaser, decide_paths, refusals_of
 from gateway.shadow import Shadows, answer_of, verdict_of
 from gateway.token import ear
 from policies.appraise import Appraisal
-from verifiers.carriers import Opened, open_message
-from verifiers.codec import b64, strictjson
+from verifiers.codec import b64
 from verifiers.model import Binding, ReportData, Unbound, Verdict, Verification
 
 T = TypeVar("T")
@@ -90,9 +90,9 @@ def attest(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dict
     attempt = _begin(gateway, tenant, "attest", runtime, client)
     with gateway.shadows.beside(attempt), gateway.recorder.recording(attempt):
         check_place(runtime, tenant=tenant, audiences=gateway.audiences)
-        opened = _open(attempt, request.evidence)
+        read = _open(gateway, attempt, request.evidence)
         verification, attempt.inputs = gateway.appraiser.verify(
-            opened, ReportData(runtime.report_data), attempt.at, attempt.errand
+            read, ReportData(runtime.report_data), attempt.at, attempt.errand
         )
 
         def decide(epoch: int, compiled: Compiled) -> tuple[str, Plan, Sequence[LedgerReceipt]]:
@@ -131,9 +131,9 @@ def release(gateway: Gateway, tenant: str, body: bytes, client: str = "") -> dic
         attempt.kept = evidence.again(stored)
         submission = evidence.open_stored(gateway.keys, stored)
         runtime = native.parse_runtime_data(submission.runtime_data)
-        opened = open_message(strictjson.loads(submission.evidence, "evidence", limit=native.MAX_BODY))
+        read = gateway.appraiser.open(tenant, submission.evidence)
         verification, attempt.inputs = gateway.appraiser.verify(
-            opened, ReportData(runtime.report_data), attempt.at, attempt.errand
+            read, ReportData(runtime.report_data), attempt.at, attempt.errand
         )
 
         def decide(epoch: int, compiled: Compiled) -> tuple[Plan, Sequence[LedgerReceipt], Appraisal]:
@@ -204,11 +204,12 @@ def _first_replay(gateway: Gateway, tenant: str, nonce: str, now: datetime) -> b
     return gateway.nonces.consume(tenant, mark, now + NONCE_LIFETIME)
 
 
-def _open(attempt: Attempt, sent: native.Evidence) -> Opened:
+def _open(gateway: Gateway, attempt: Attempt, sent: native.Evidence) -> Read:
     """Parsed evidence out of what was sent, which is kept as it was sent."""
-    opened = open_message(sent)
-    attempt.evidence = record.encode(sent)
-    return opened
+    message = record.encode(sent)
+    read = gateway.appraiser.open(attempt.tenant, message)
+    attempt.evidence = message
+    return read
 
 
 def _under_what_counts(gateway: Gateway, attempt: Attempt, decide: Callable[[int, Compiled], T]) -> T:
@@ -326,8 +327,8 @@ def _verify(
     binding: Binding,
     runtime: native.RuntimeData | None,
 ) -> dict[str, Any]:
-    opened = _open(attempt, request.evidence)
-    verification, attempt.inputs = gateway.appraiser.verify(opened, binding, attempt.at, attempt.errand)
+    read = _open(gateway, attempt, request.evidence)
+    verification, attempt.inputs = gateway.appraiser.verify(read, binding, attempt.at, attempt.errand)
     expires = _expiry(gateway, verification, attempt.at)
 
     def decide(epoch: int, compiled: Compiled) -> tuple[Appraisal, dict[str, Any]]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from verifiers.dcap import needs as dcap_needs
 from verifiers.dcap.quote import Quote
+from verifiers.eventlog.log import SentLog
 from verifiers.model import Binding, Endorsements, Need, TeeKind, Verification
 from verifiers.sevsnp import needs as snp_needs
 from verifiers.sevsnp import verify as snp
@@ -23,12 +24,13 @@ def verify(
     binding: Binding,
     now: datetime,
     *,
-    event_log: bytes | None = None,
+    event_log: SentLog | None = None,
 ) -> Verification:
     """Everything that can be found out about `evidence` at `now` (aware, UTC); see each kind's `verify`.
 
-    event_log: as it came with a TDX quote; ValueError with other evidence, which has none (carriers refuse
-    it). Never raises for what is wrong with evidence, log or endorsements: that is in the result's checks.
+    event_log: as it came with a TDX quote, or read elsewhere; ValueError with other evidence, which has none
+    (carriers refuse it). Never raises for what is wrong with evidence, log or endorsements: that is in the
+    result's checks.
     """
     if isinstance(evidence, Quote) and evidence.kind is TeeKind.TDX:
         return tdx.verify(evidence, endorsements, binding, now, event_log=event_log)

@@ -47,13 +47,13 @@ class Block:
 def evidence(opened: Opened) -> tuple[list[Block], tuple[bytes, ...]]:
     """Blocks of the evidence itself, and every certificate in it or with it."""
     head = [Row("carrier", opened.carrier), Row("certificates with it", str(len(opened.certificates)))]
-    if opened.event_log is not None:
+    if isinstance(opened.event_log, bytes):
         head.append(Row("event log", f"{len(opened.event_log)} bytes", note="see below"))
     head += [Row(note.id, note.outcome.value, note=note.found) for note in opened.notes]
     if isinstance(opened.evidence, SnpReport):
         return [Block("Carrier", tuple(head)), snp_report(opened.evidence)], opened.certificates
     blocks, chain = quote(opened.evidence)
-    if opened.event_log is not None:
+    if isinstance(opened.event_log, bytes):
         blocks += _carried_log(opened.event_log)
     return [Block("Carrier", tuple(head)), *blocks], (*chain, *opened.certificates)
 

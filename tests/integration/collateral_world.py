@@ -19,6 +19,7 @@ from gateway.collateral.source import HeldSource
 from gateway.collateral.status import View
 from gateway.lab import Lab
 from gateway.policybook import PolicyBook
+from gateway.reading import read_here
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.intel import TdxMachine
 from gateway.store import Store
@@ -73,7 +74,7 @@ class World:
             raw = machine.extended_report(DATA) if brought else machine.report(DATA)
         else:
             raw = machine.quote(DATA)
-        return appraiser.verify(open_evidence(raw), ReportData(DATA), self.clock.now())[0]
+        return appraiser.verify(read_here(open_evidence(raw)), ReportData(DATA), self.clock.now())[0]
 
     def missing(self, machine: Any) -> tuple[Need, ...]:
         return self.verify(machine).missing

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway import app, past, pipeline, releasing, secrets
+from gateway import app, past, pipeline, reading, releasing, secrets
 from gateway.appraisals import StoredAppraisal
 from gateway.appraiser import Appraiser
 from gateway.attempts import Attempt
@@ -308,7 +308,7 @@ def test_a_refusal_that_cannot_be_recorded_is_no_answer(site: Site) -> None:
 @pytest.mark.parametrize(
     ("where", "stage"),
     [
-        ("gateway.pipeline.open_message", "attest.refused"),
+        ("gateway.reading.open_message", "attest.refused"),
         ("gateway.appraiser.registry.verify", "attest.refused"),
         ("gateway.appraiser.appraise", "attest.refused"),
         ("gateway.releasing.decide", "attest.refused"),
@@ -543,8 +543,8 @@ def test_a_note_of_the_carrier_decides_like_a_finding(
     site: Site, outcome: Outcome, verdict: Verdict, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     note = Check("evidence.note", outcome, "one thing", "another", "a test")
-    original = pipeline.open_message
-    monkeypatch.setattr(pipeline, "open_message", lambda obj: replace(original(obj), notes=(note,)))
+    original = reading.open_message
+    monkeypatch.setattr(reading, "open_message", lambda obj: replace(original(obj), notes=(note,)))
     with pytest.raises(Denied) as caught:
         pipeline.attest(site.gateway, "default", attest_body(site))
     why = caught.value.why

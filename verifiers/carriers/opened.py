@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from verifiers.dcap.quote import Quote
+from verifiers.eventlog.log import SentLog
 from verifiers.model import Check, TeeKind
 from verifiers.sevsnp.abi import SnpReport
 
@@ -17,14 +18,15 @@ class Opened:
     """Evidence taken out of its envelope: parsed, *not* verified.
 
     certificates: DER, as they came along; they count only if they chain to a pin. carrier: one of
-    `CARRIERS`. event_log: bytes as sent, or None. notes: what the envelope itself says about its
-    content (bindings that hold or do not, things left aside); they belong into the verdict.
+    `CARRIERS`. event_log: as sent, or what another process read it as; None without one. notes: what the
+    envelope itself says about its content (bindings that hold or do not, things left aside); they belong
+    into the verdict.
     """
 
     evidence: SnpReport | Quote
     certificates: tuple[bytes, ...]
     carrier: str
-    event_log: bytes | None
+    event_log: SentLog | None
     notes: tuple[Check, ...]
 
 

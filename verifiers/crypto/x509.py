@@ -74,8 +74,19 @@ class Certificate:
         return self.not_before <= now < self.not_after
 
 
-def parse(raw: bytes, where: str) -> Certificate:
-    """Parse one DER certificate. Raises EndorsementFormatError(CERTIFICATE_MALFORMED) naming `where`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """What signs a certificate and over which bytes, cut out by lengths alone: nothing inside was read.
+    issuer: Name in DER."""
+
+    tbs: bytes
+    issuer: bytes
+    signature_algorithm: bytes
+    signature: bytes
+
+
+def outline(raw: bytes, where: str) -> Outline:
+    """The outermost elements of one DER certificate. Raises EndorsementFormatError(CERTIFICATE_MALFORMED)."""
     if len(raw) > MAX_CERTIFICATE:
         raise _bad(where, f"at most {MAX_CERTIFICATE} bytes", f"{len(raw)} bytes")
     if raw.lstrip()[:10] == b"-----BEGIN":
@@ -88,6 +99,17 @@ def parse(raw: bytes, where: str) -> Certificate:
     inner = der.children(outer[0].value, f"{where}.tbs", limit=12)
     if len(inner) < 7 or inner[2].raw != outer[1].raw:
         raise _bad(where, "the same signature algorithm inside and outside", "different ones")
+    return Outline(
+        tbs=outer[0].raw,
+        issuer=inner[3].raw,
+        signature_algorithm=outer[1].raw,
+        signature=outer[2].value[1:],
+    )
+
+
+def parse(raw: bytes, where: str) -> Certificate:
+    """Parse one DER certificate. Raises EndorsementFormatError(CERTIFICATE_MALFORMED) naming `where`."""
+    front = outline(raw, where)
     try:
         cert = x509.load_der_x509_certificate(raw)
         public_key = cert.public_key()
@@ -105,9 +127,9 @@ def parse(raw: bytes, where: str) -> Certificate:
     return Certificate(
         der=raw,
         sha256=hashlib.sha256(raw).hexdigest(),
-        tbs=outer[0].raw,
-        signature_algorithm=outer[1].raw,
-        signature=outer[2].value[1:],
+        tbs=front.tbs,
+        signature_algorithm=front.signature_algorithm,
+        signature=front.signature,
         serial=serial,
         subject=subject,
         issuer=issuer,

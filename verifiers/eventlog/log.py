@@ -137,6 +137,19 @@ class EventLog:
     header: Header | None = field(default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A log that somebody else tried to read, and why it could not be: as an EvidenceFormatError says it."""
+
+    where: str
+    expected: str
+    found: str
+
+
+SentLog = bytes | EventLog | Unreadable
+"""A log as it was sent, or what reading it came to elsewhere. Equally untrusted: replay decides."""
+
+
 def register_name(index: int) -> str:
     """What TDX calls a log's measurement register: 0 is MRTD, 1 to 4 are RTMR0 to RTMR3."""
     return "MRTD" if index == 0 else f"RTMR{index - 1}"

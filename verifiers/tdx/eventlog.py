@@ -13,7 +13,7 @@ from verifiers.claimtypes import ClaimSpec, ClaimType, Provenance
 from verifiers.dcap.questions import Question
 from verifiers.errors import EvidenceFormatError, Reason
 from verifiers.eventlog import reading, runtime
-from verifiers.eventlog.log import EventLog
+from verifiers.eventlog.log import EventLog, SentLog, Unreadable
 from verifiers.eventlog.replay import counts, first_difference, replay
 from verifiers.model import Check, ClaimValue
 from verifiers.tdx.abi import TdReport
@@ -76,14 +76,13 @@ TABLE: tuple[ClaimSpec, ...] = (
 )
 
 
-def examine(raw: bytes | None, report: TdReport) -> tuple[Check, dict[str, ClaimValue]]:
-    """The check, and the claims of a log that passed it. raw: as sent, or None. Never raises for it."""
-    if raw is None:
+def examine(sent: SentLog | None, report: TdReport) -> tuple[Check, dict[str, ClaimValue]]:
+    """The check, and the claims of a log that passed it. sent: None without one. Never raises for it."""
+    if sent is None:
         return _NOT_GIVEN, {}
-    try:
-        log = reading.parse(raw)
-    except EvidenceFormatError as error:
-        found = f"{error.where}: expected {error.expected}, found {error.found}"
+    log = _read(sent) if isinstance(sent, bytes) else sent
+    if isinstance(log, Unreadable):
+        found = f"{log.where}: expected {log.expected}, found {log.found}"
         return EVENT_LOG.fails(found, Reason.TDX_EVENT_LOG_MALFORMED, _FIX), {}
     replayed, quoted = replay(log.events), (report.rtmr0, report.rtmr1, report.rtmr2, report.rtmr3)
     number = first_difference(replayed, quoted)
@@ -92,6 +91,13 @@ def examine(raw: bytes | None, report: TdReport) -> tuple[Check, dict[str, Claim
         return EVENT_LOG.fails(found, fix=_FIX), {}
     said = ", ".join(f"RTMR{number} {count}" for number, count in enumerate(counts(log.events)))
     return EVENT_LOG.holds(f"it does; events by register: {said}"), _claims(log)
+
+
+def _read(raw: bytes) -> EventLog | Unreadable:
+    try:
+        return reading.parse(raw)
+    except EvidenceFormatError as error:
+        return Unreadable(error.where, error.expected, error.found)
 
 
 def _claims(log: EventLog) -> dict[str, ClaimValue]:

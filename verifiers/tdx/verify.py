@@ -11,6 +11,7 @@ from verifiers.dcap.quote import Quote
 from verifiers.dcap.tcbinfo import Module
 from verifiers.dcap.verify import Examined, examine, finish
 from verifiers.errors import Reason
+from verifiers.eventlog.log import SentLog
 from verifiers.model import Binding, Check, Endorsements, Verification
 from verifiers.tdx import abi, attributes, claims, eventlog
 from verifiers.tdx.abi import TdReport
@@ -48,12 +49,12 @@ def verify(
     binding: Binding,
     now: datetime,
     *,
-    event_log: bytes | None = None,
+    event_log: SentLog | None = None,
 ) -> Verification:
     """Everything that can be found out about a TDX quote at `now` (aware, UTC).
 
     quote: a TDX quote; anything else is a programming error (EvidenceFormatError from `abi.parse`), and so
-    is a time that is not UTC (ValueError). event_log: as it was sent, or None. Bad signatures, collateral,
+    is a time that is not UTC (ValueError). event_log: as sent or read, or None. Bad signatures, collateral,
     TCB levels and logs are checks in the result, never exceptions. DEBUG, MIGRATABLE and the other named
     attributes are claims, which the platform baseline judges.
     """
