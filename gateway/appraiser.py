@@ -79,7 +79,7 @@ class Appraiser:
             issuers = self.source.get((dcap_needs.root_crl(),), now).certificates if alone else ()
             ours = Endorsements(anchors=self.anchors, certificates=issuers, cache=self.cache)
             if not vouching.quote_vouched(sent, ours):
-                return self.source.get(read.needs, now)
+                return self.source.get(self.reader.needs(read), now)
         return self.source.get(registry.needs(sent), now)
 
     def verify(

@@ -26,21 +26,23 @@ from verifiers.model import Binding, Endorsements, Need, Verification
 class Read:
     """Evidence taken out of its envelope, *not* trusted.
 
-    message: the request's `evidence` as JSON, for a second look. needs: what the reader says is needed to
-    explain it: asked of what we hold only when nobody vouches for the evidence.
+    message: the request's `evidence` as JSON, for a second look.
     """
 
     tenant: str
     message: bytes
     opened: Opened
-    needs: tuple[Need, ...]
 
 
 class Reader(Protocol):
-    """Both raise EvidenceFormatError for what the peer sent, as `open_message`; a contained one also
+    """All raise EvidenceFormatError for what the peer sent, as `open_message`; a contained one also
     GatewayError: CONTAINED_CRASH, CONTAINED_DEADLINE, CONTAINED_MEMORY, CONTAINED_REPLY."""
 
     def open(self, tenant: str, message: bytes) -> Read: ...
+
+    def needs(self, read: Read) -> tuple[Need, ...]:
+        """What it takes to explain evidence that nobody vouches for: names for looking into what we hold."""
+        ...
 
     def explain(
         self, read: Read, endorsements: Endorsements, binding: Binding, now: datetime
@@ -58,7 +60,10 @@ class InProcess:
 
     def open(self, tenant: str, message: bytes) -> Read:
         opened = open_message(strictjson.loads(message, "evidence", limit=MAX_BODY))
-        return read_here(opened, tenant, message)
+        return Read(tenant=tenant, message=message, opened=opened)
+
+    def needs(self, read: Read) -> tuple[Need, ...]:
+        return registry.needs(read.opened.evidence)
 
     def explain(
         self, read: Read, endorsements: Endorsements, binding: Binding, now: datetime
@@ -67,11 +72,6 @@ class InProcess:
 
     def status(self) -> Mapping[str, str]:
         return MappingProxyType({})
-
-
-def read_here(opened: Opened, tenant: str = "", message: bytes = b"") -> Read:
-    """What was opened in this process already, as what a reader hands over."""
-    return Read(tenant=tenant, message=message, opened=opened, needs=registry.needs(opened.evidence))
 
 
 def explain_here(opened: Opened, endorsements: Endorsements, binding: Binding, now: datetime) -> Verification:

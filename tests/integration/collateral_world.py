@@ -19,7 +19,7 @@ from gateway.collateral.source import HeldSource
 from gateway.collateral.status import View
 from gateway.lab import Lab
 from gateway.policybook import PolicyBook
-from gateway.reading import read_here
+from gateway.reading import Read
 from gateway.simulator.amd import SnpMachine
 from gateway.simulator.intel import TdxMachine
 from gateway.store import Store
@@ -74,7 +74,9 @@ class World:
             raw = machine.extended_report(DATA) if brought else machine.report(DATA)
         else:
             raw = machine.quote(DATA)
-        return appraiser.verify(read_here(open_evidence(raw)), ReportData(DATA), self.clock.now())[0]
+        return appraiser.verify(
+            Read(tenant="", message=b"", opened=open_evidence(raw)), ReportData(DATA), self.clock.now()
+        )[0]
 
     def missing(self, machine: Any) -> tuple[Need, ...]:
         return self.verify(machine).missing
