@@ -33,6 +33,7 @@ from gateway.oidc.login import Provider
 from gateway.pipeline import Gateway
 from gateway.policybook import PolicyBook
 from gateway.ports import Clock, Keys, Random
+from gateway.reading import InProcess, Reader
 from gateway.releasing import Releaser
 from gateway.replay.archive import Archive
 from gateway.secrets import Vault
@@ -115,8 +116,9 @@ def _prepare_keys(config: Config, store: Store, random: Random) -> None:
     store.ledger.append("", "keys.create", {"signing": list(signing), "kek": list(kek), "by": "setup"})
 
 
-def compose(config: Config, clock: Clock | None = None) -> tuple[Site, Store]:
-    """Everything that one worker process needs, over a store that exists; clock as for `prepare`."""
+def compose(config: Config, clock: Clock | None = None, reader: Reader | None = None) -> tuple[Site, Store]:
+    """Everything that one worker process needs, over a store that exists; clock as for `prepare`. reader: who
+    reads evidence; None: this process, uncontained, as only tests and tools want it."""
     clock, random = clock or SystemClock(), OsRandom()
     store = open_store(
         config.database_folder / DATABASE, create=None, expect=_kind(config), clock=clock, random=random
@@ -132,6 +134,7 @@ def compose(config: Config, clock: Clock | None = None) -> tuple[Site, Store]:
         book=PolicyBook(store.documents, office.sources),
         anchors=_anchors(store),
         cache=LruChains(config.limits.chains),
+        reader=reader or InProcess(),
     )
     gateway = Gateway(
         issuer=issuer,

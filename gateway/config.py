@@ -22,6 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 from gateway.collateral.ages import DEFAULT_DAYS
 from gateway.collateral.settings import Collateral, needs_of
 from gateway.collateral.slots import EARLY, STANDARD
+from gateway.containment.settings import BEST_EFFORT, MODES, REQUIRED, Containment
 from gateway.oidc.settings import Oidc, faults, is_tenant
 
 DEVELOPMENT_ISSUER = "https://development.sealgate.invalid"
@@ -94,6 +95,11 @@ class Config:
     collateral: Collateral = field(default_factory=Collateral)
     verify_credentials: tuple[str, ...] = ()
     oidc: Oidc | None = None
+    containment: Containment = field(default_factory=Containment)
+
+    @property
+    def containment_mode(self) -> str:
+        return self.containment.mode or (BEST_EFFORT if self.development else REQUIRED)
 
     @property
     def database_folder(self) -> Path:
@@ -130,6 +136,7 @@ class Config:
             "oidc": None
             if self.oidc is None
             else {"issuer": self.oidc.issuer, "audience": self.oidc.audience},
+            "containment": {"mode": self.containment_mode, "seconds": self.containment.seconds},
         }
 
 
@@ -425,6 +432,7 @@ _LIMITS = {
     "attempts_per_minute": _number(0, 1_000_000),
     "proxies": _addresses,
 }
+_CONTAINMENT = {"mode": _choice(*MODES), "seconds": _number(1, 60)}
 _TOP: dict[str, Callable[[object, str], Any]] = {
     "data": _path,
     "issuer": _url,
@@ -433,6 +441,7 @@ _TOP: dict[str, Callable[[object, str], Any]] = {
     "listen": lambda value, where: Listen(**_section(value, _LISTEN, where, "listen.")),
     "tls": lambda value, where: Tls(**_section(value, _TLS, where, "tls.")),
     "collateral": lambda value, where: Collateral(**_section(value, _COLLATERAL, where, "collateral.")),
+    "containment": lambda value, where: Containment(**_section(value, _CONTAINMENT, where, "containment.")),
     "limits": lambda value, where: Limits(**_section(value, _LIMITS, where, "limits.")),
     "verify_credentials": _tenants,
     "oidc": lambda value, where: Oidc(**_required(_section(value, _OIDC, where, "oidc."), where)),

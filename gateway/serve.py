@@ -28,6 +28,7 @@ from gateway import app, files
 from gateway.adapters import SystemClock
 from gateway.collateral import refresher
 from gateway.config import Config
+from gateway.containment import assembly as containment
 from gateway.errors import GatewayError
 from gateway.forecast import fleet, gauges
 from gateway.http.answer import fixed_headers
@@ -54,7 +55,7 @@ log = logging.getLogger("sealgate.serve")
 def load_application(config: Config) -> Any:
     """What granian calls in a worker process: the front, and behind it the WSGI application."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    site, _ = app.compose(config)
+    site, _ = app.compose(config, reader=containment.reader_for(config))
     application = Application(site)
     if site.provider is not None and site.provider.keyset.fetches:
         looks = partial(site.provider.keyset.keep_fresh, threading.Event())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +97,23 @@ def doctor(as_json: bool, client: Client) -> None:
     lines += [f"  {name:<10} {outcome}" for name, outcome in ready.get("checks", {}).items()]
     lines.append(f"  {value['release_policies']} release policies, {len(held)} pieces of collateral")
     lines += [f"  nobody can have {path}: no active policy names it" for path in orphans[:10]]
+    lines += _contained(ready.get("containment", {}))
     show(value, as_json, lambda: "\n".join(lines))
     if not ready.get("ready"):
         raise SystemExit(1)
+
+
+def _contained(found: Mapping[str, str]) -> list[str]:
+    """What keeps readers of hostile evidence from everything else, measure by measure."""
+    if not found:
+        return []
+    lines = [f"  readers of evidence are contained: {found.get('mode', '')}"]
+    lines += [f"    {name:<13} {said}" for name, said in found.items() if name != "mode"]
+    return (
+        lines
+        if len(lines) > 1
+        else [f"  readers of evidence: {found.get('mode', '')}, nothing contains them"]
+    )
 
 
 @admin.command(name="list")

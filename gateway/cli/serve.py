@@ -18,6 +18,7 @@ from gateway.admins import Credential
 from gateway.cli.errors import InputError
 from gateway.collateral import assembly
 from gateway.config import Config
+from gateway.containment import assembly as containment
 from gateway.errors import GatewayError, GatewayReason
 from gateway.ports import LedgerUnavailable
 
@@ -83,6 +84,7 @@ def command(
     except config.ConfigError as error:
         raise InputError(str(error), "input.configuration") from None
     _require_tls(loaded)
+    _require_containment(loaded)
     with contextlib.ExitStack() as held:
         try:
             ready_config = held.enter_context(serve.reserved_port(loaded))
@@ -130,6 +132,15 @@ def _require_tls(loaded: Config) -> None:
         return
     said = f"tls: expected a PEM chain, leaf first, in {certificate} and its key, not encrypted, in {key}"
     raise InputError(f"{said}; found {found}", "input.configuration")
+
+
+def _require_containment(loaded: Config) -> None:
+    """Found out later, a store would be there, and workers that end at once."""
+    try:
+        containment.require(loaded)
+    except GatewayError as error:
+        said = f"{error.where}: {error.detail} (expected {error.expected})"
+        raise InputError(said, str(error.reason)) from None
 
 
 def _prepared(loaded: Config, token_file: Path | None) -> app.Prepared:

@@ -18,11 +18,11 @@ from types import MappingProxyType
 from gateway.containment.confine import holds
 from gateway.containment.errors import EndedError
 from gateway.containment.nursery import Nursery, Process
+from gateway.containment.settings import REQUIRED
 from gateway.errors import GatewayError, GatewayReason
 from gateway.ports import DEFAULT_TENANT
 from verifiers.errors import EvidenceFormatError
 
-REQUIRED, BEST_EFFORT, OFF = "required", "best-effort", "off"
 REQUESTS = 1000
 """That one reader answers; a capture that nobody noticed ends with it."""
 

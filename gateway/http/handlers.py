@@ -120,7 +120,13 @@ def readyz(site: Site, call: Call) -> Reply:
         except (GatewayError, PolicyError, LedgerUnavailable, LookupError) as error:
             found[name] = str(getattr(error, "reason", type(error).__name__))
     ready = all(value == "ok" for value in found.values())
-    return json_reply({"ready": ready, "mode": site.mode, "checks": found}, 200 if ready else 503)
+    value = {"ready": ready, "mode": site.mode, "checks": found, "containment": _containment(site)}
+    return json_reply(value, 200 if ready else 503)
+
+
+def _containment(site: Site) -> dict[str, str]:
+    """What holds the readers of evidence, as the last one that was started said of itself."""
+    return {"mode": site.config.containment_mode, **site.gateway.appraiser.reader.status()}
 
 
 def metrics(site: Site, call: Call) -> Reply:
