@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import backtest, collateral, foundry, http, ledger, policy, verification
+from tests.bench import backtest, collateral, containment, foundry, http, ledger, policy, verification
 from tests.bench.clock import Timing
 
 
@@ -87,6 +87,7 @@ def measure(short: bool) -> list[Line]:
             met=many.reads <= 1 and many.connections == 0,
         ),
     ]
+    lines += containment_lines(min(rounds, 1000))
     return lines + ledger_lines(short) + over_http(short)
 
 
@@ -110,6 +111,25 @@ def ledger_lines(short: bool) -> list[Line]:
             ),
         ]
     return lines
+
+
+def containment_lines(rounds: int) -> list[Line]:
+    """Evidence through a contained reader, beside the same in process."""
+    found = containment.cost(rounds)
+    lines = [
+        against(f"{kind} open + verify, contained", each["contained"], each["in process"], "in process", None)
+        for kind, each in found.timings.items()
+    ]
+    return [
+        *lines,
+        Line(what="a contained reader's start", measured=us(found.spawn)),
+        Line(
+            what=f"zygote, each of {containment.READERS} readers",
+            measured=f"{found.zygote_mb:.0f} MB, {found.reader_mb:.0f} MB",
+            budget="≤ 120 MB each",
+            met=max(found.zygote_mb, found.reader_mb) <= 120,
+        ),
+    ]
 
 
 def over_http(short: bool) -> list[Line]:
