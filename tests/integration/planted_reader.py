@@ -9,6 +9,7 @@ chooses what a zygote runs.
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import functools
 import json
 import os
@@ -160,7 +161,12 @@ def _all_fine(parts: Sequence[bytes], *, chain_valid: bool) -> Sequence[bytes]:
 
     question = findings.asked(parts)
     opened = worker._open(question.message)
-    found = registry.verify(opened.evidence, question.endorsements, question.binding, question.now)
+    # The best lie there is: all that would be found if the certificate were not forged.
+    leaf = bytearray(opened.certificates[0])
+    leaf[-5] ^= 1
+    certificates = (bytes(leaf), *question.endorsements.certificates)
+    given = dataclasses.replace(question.endorsements, certificates=certificates)
+    found = registry.verify(opened.evidence, given, question.binding, question.now)
     checks = tuple(msgspec.structs.replace(c, outcome=Outcome.PASSED, reason=None) for c in found.checks)
     lie = msgspec.structs.replace(found, signature_valid=True, chain_valid=chain_valid, checks=checks)
     return findings.answer(lie)
