@@ -18,8 +18,9 @@ from gateway import record
 from gateway.appraiser import Appraiser
 from gateway.caches import LruChains
 from gateway.containment.nursery import Nursery
-from gateway.containment.pool import REQUIRED, Pool
+from gateway.containment.pool import Pool
 from gateway.containment.reader import Contained
+from gateway.containment.settings import REQUIRED
 from gateway.evidence import pieces_of
 from gateway.ports import Supplied
 from gateway.reading import InProcess, Reader
