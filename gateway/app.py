@@ -147,23 +147,9 @@ def compose(config: Config, clock: Clock | None = None, reader: Reader | None = 
         nonces=store.nonces,
         appraisals=store.appraisals,
         appraiser=appraiser,
-        recorder=Recorder(
-            journal=store.journal,
-            keys=keys,
-            count=lambda outcome, reason: metrics.count(
-                "sealgate_decisions_total", outcome=outcome, reason=reason
-            ),
-            ignored=lambda reason: metrics.count("sealgate_ignored_requests_total", reason=reason),
-        ),
+        recorder=_recorder(store, keys, metrics),
         releaser=Releaser(issuer=issuer, keys=keys, journal=store.journal, vault=vault),
-        shadows=Shadows(
-            store=store.shadows,
-            proposed=store.proposals,
-            documents=store.documents,
-            sources=office.sources,
-            judge=appraiser.judge,
-            count=lambda result: metrics.count("sealgate_shadow_answers_total", result=result),
-        ),
+        shadows=_shadows(store, office, appraiser, metrics),
     )
     site = Site(
         config=config,
@@ -180,6 +166,28 @@ def compose(config: Config, clock: Clock | None = None, reader: Reader | None = 
         openapi=describe(ROUTES, issuer=issuer),
     )
     return site, store
+
+
+def _recorder(store: Store, keys: Keys, metrics: Metrics) -> Recorder:
+    return Recorder(
+        journal=store.journal,
+        keys=keys,
+        count=lambda outcome, reason: metrics.count(
+            "sealgate_decisions_total", outcome=outcome, reason=reason
+        ),
+        ignored=lambda reason: metrics.count("sealgate_ignored_requests_total", reason=reason),
+    )
+
+
+def _shadows(store: Store, office: Office, appraiser: Appraiser, metrics: Metrics) -> Shadows:
+    return Shadows(
+        store=store.shadows,
+        proposed=store.proposals,
+        documents=store.documents,
+        sources=office.sources,
+        judge=appraiser.judge,
+        count=lambda result: metrics.count("sealgate_shadow_answers_total", result=result),
+    )
 
 
 def _provider(config: Config, store: Store, keys: Keys) -> Provider | None:
