@@ -64,7 +64,7 @@ def list_(as_json: bool, client: Client) -> None:
 @admin_options
 def show_(proposal: str, limit: int, as_json: bool, client: Client) -> None:
     """What the last shadow of PROPOSAL answered beside what counted, and each answer that differs: attempt,
-    path, both verdicts and reasons. `policy explain ATTEMPT` says more of one."""
+    path, both verdicts and reasons. `verify --replay ATTEMPT` says more of one."""
     found = client.get(f"/v1/admin/proposals/{proposal}/shadow", limit=str(limit))
     show(found, as_json, lambda: "\n".join(lines(found)))
 
@@ -83,13 +83,13 @@ def summary(found: dict[str, Any]) -> str:
     """One line about a shadow, as replies have it."""
     answers = found["answers"]
     said = ", ".join(f"{answers[result]} {word}" for result, word in _WORDS.items() if answers.get(result))
-    return f"shadow {found['shadow']}, {_until(found)}: {said or 'not asked yet'}"
+    return f"shadow {found['shadow']}, {_state(found)}: {said or 'not asked yet'}"
 
 
 def lines(found: dict[str, Any]) -> list[str]:
     """A shadow with its counts and the differences that came along."""
     out = [f"shadow {found['shadow']} of proposal {found['proposal']}"]
-    out.append(f"  started {found['started'][:19]}Z by {found['by']}, {_until(found)}")
+    out.append(f"  started {found['started'][:19]}Z by {found['by']}, {_state(found)}")
     out += [f"  {found['answers'].get(result, 0):>6}  {word}" for result, word in _WORDS.items()]
     if found["differences"]:
         rows = [
@@ -100,6 +100,10 @@ def lines(found: dict[str, Any]) -> list[str]:
         heads = ("AT", "ATTEMPT", "PATH", "RESULT", "ACTIVE SAYS", "SHADOW SAYS")
         out.append(table(heads, rows, ""))
     return out
+
+
+def _state(found: dict[str, Any]) -> str:
+    return "running" if found["running"] else f"stopped {_until(found)}"
 
 
 def _until(found: dict[str, Any]) -> str:
