@@ -61,9 +61,14 @@ soak: $(READY) ## long runs: every bit flip, every vendor fault, an hour of fuzz
 	$(VENV)/bin/sealgate admin drill
 	$(MAKE) fuzz FUZZ_SECONDS=3600
 
+# PostgreSQL without a cluster of its own: tests make theirs, a gateway is told of a real one.
 system: ## what Debian must provide (root)
 	@missing=""; $$(command -v python3) -c 'import venv, ensurepip' 2>/dev/null || missing="python3-venv"; \
-	if [ -n "$$missing" ]; then apt-get update -q && apt-get install -y -q $$missing; else echo "nothing to install"; fi
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { missing="$$missing postgresql"; \
+	  mkdir -p /etc/postgresql-common; conf=/etc/postgresql-common/createcluster.conf; \
+	  [ -e $$conf ] || echo "create_main_cluster = false" > $$conf; }; \
+	if [ -n "$$missing" ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -q -o Dpkg::Options::=--force-confold $$missing; else echo "nothing to install"; fi
 
 lock: $(READY) ## lock files anew from pyproject.toml
 	echo "uv==0.13.9" | $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements-uv.txt

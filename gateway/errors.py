@@ -85,6 +85,7 @@ class GatewayReason(enum.StrEnum):
     STORE_BUSY = "store.busy"
     STORE_CONFLICT = "store.conflict"
     STORE_FORKED = "store.forked"
+    STORE_SETTINGS = "store.settings"
 
     # Collateral.
     COLLATERAL_ROLLBACK = "collateral.rollback"
@@ -204,6 +205,7 @@ ABOUT: Mapping[GatewayReason, About] = MappingProxyType(
         _R.STORE_BUSY: About(503, _AGAIN),
         _R.STORE_CONFLICT: About(409, "This exists already"),
         _R.STORE_FORKED: About(503, _AGAIN),
+        _R.STORE_SETTINGS: About(503, _AGAIN),
         _R.REPLAY_NOT_KEPT: About(410, "What this attempt was decided on is not kept"),
         _R.REPLAY_MALFORMED: About(400, "This is no replay bundle"),
         _R.REPLAY_ALTERED: About(409, "What was kept is not what the attempt was decided on"),

@@ -66,7 +66,7 @@ class FileKeys:
         Raises GatewayError: KEYS_LOCATION (same folder as the database, or one inside the other),
         KEYS_PERMISSIONS, KEYS_FOREIGN (keys of another store), KEYS_INCOMPLETE, KEYS_MALFORMED.
         """
-        files.require_apart(folder, identity.folder, GatewayReason.KEYS_LOCATION)
+        _require_apart(folder, identity)
         files.make_private_folder(folder, GatewayReason.KEYS_PERMISSIONS)
         _locked(folder, lambda: keyring.create_first(folder, identity, random))
         return cls(folder, identity, random)
@@ -74,7 +74,7 @@ class FileKeys:
     @classmethod
     def load(cls, folder: Path, identity: StoreIdentity, random: Random) -> FileKeys:
         """The keys of a store that has some. Raises as `create`, and KEYS_ABSENT."""
-        files.require_apart(folder, identity.folder, GatewayReason.KEYS_LOCATION)
+        _require_apart(folder, identity)
         return cls(folder, identity, random)
 
     def __repr__(self) -> str:
@@ -221,6 +221,11 @@ class FileKeys:
             keks={kek_id: AESGCM(keyring.read_kek(self._folder, kek_id)) for kek_id in manifest.kek},
             mac=hmac.new(keyring.read_nonce_key(self._folder), digestmod="sha256"),
         )
+
+
+def _require_apart(folder: Path, identity: StoreIdentity) -> None:
+    if identity.folder is not None:
+        files.require_apart(folder, identity.folder, GatewayReason.KEYS_LOCATION)
 
 
 def bound(key_id: str, associated: bytes) -> bytes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +13,14 @@ from hypothesis import HealthCheck, settings
 # How long an example takes says how busy the machine is: nothing here fails by the clock.
 settings.register_profile("sealgate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sealgate")
+
+
+@pytest.fixture(autouse=True)
+def no_database_outlives_its_test() -> Iterator[None]:
+    yield
+    postgres = sys.modules.get("tests.postgres")
+    if postgres is not None:
+        postgres.cleared()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

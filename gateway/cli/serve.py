@@ -197,7 +197,7 @@ def _say(loaded: Config, prepared: app.Prepared, token_file: Path | None, as_jso
         f"sealgate {VERSION}   {loaded.url}",
         f"  mode       {_mode(loaded)}",
         f"  issuer     {loaded.issuer_name}   (the audience that guests name)",
-        f"  store      {prepared.store.database.path}{'   (new)' if prepared.created else ''}",
+        f"  store      {prepared.store.database.name}{'   (new)' if prepared.created else ''}",
         f"  keys       {loaded.keys_folder}",
         f"  policies   {len(active)} active"
         + ("" if releases else "; none releases anything yet: sealgate policy apply"),

@@ -1,50 +1,93 @@
-"""One SQLite connection with the settings everything here relies on, and SQLite's errors in our words."""
+"""What the repositories ask of a database, and its failures in our words.
+
+The texts are SQL that SQLite and PostgreSQL both understand, with `?` for values; `sqlite.py` and
+`postgres.py` are the two that answer.
+"""
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from gateway.errors import GatewayError, GatewayReason
 
-Connection = sqlite3.Connection
-
 BUSY_SECONDS = 5.0
 
-_PRAGMAS = (
-    "PRAGMA synchronous = FULL",  # with WAL: the log is synced at every commit
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA recursive_triggers = ON",  # REPLACE must not slip past a trigger on DELETE
-    "PRAGMA trusted_schema = OFF",
-    "PRAGMA secure_delete = ON",
-    "PRAGMA temp_store = MEMORY",
-    "PRAGMA mmap_size = 0",
-    "PRAGMA journal_size_limit = 67108864",
-)
-_BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+class Cursor(Protocol):
+    @property
+    def rowcount(self) -> int: ...
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
-def connect(path: Path, *, read_only: bool) -> Connection:
-    """An open connection in autocommit mode, usable from any one thread at a time.
+class Connection(Protocol):
+    """Without a transaction every statement stands for itself. For one thread at a time."""
 
-    path: an existing file. read_only: nothing can be changed through it. Raises sqlite3.Error.
-    """
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
-        uri=True,
-        timeout=BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    try:
-        for pragma in _PRAGMAS:
-            connection.execute(pragma)
-        if read_only:
-            connection.execute("PRAGMA query_only = ON")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    def execute(self, statement: str, values: Sequence[Any] = ..., /) -> Cursor: ...
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Any: ...
+
+    @property
+    def in_transaction(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+class Turn(Protocol):
+    """Whose turn to write it is, between processes; threads settle it among themselves before."""
+
+    def held(self, timeout: float) -> AbstractContextManager[None]:
+        """Raises TimeoutError when it is not ours within `timeout` seconds."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Backend(Protocol):
+    """One database as `Database` needs it. name: for people, without a password. errors: what its driver
+    raises. begin_reading: the statement that begins a transaction which sees one state."""
+
+    name: str
+    errors: type[Exception]
+    begin_reading: str
+
+    def turn(self) -> Turn: ...
+
+    def require_same(self) -> None:
+        """Raises GatewayError(STORE_UNAVAILABLE) when this is not the database that was opened."""
+        ...
+
+    def connect(self, *, read_only: bool) -> Connection:
+        """read_only: nothing can be changed through it. Raises one of `errors`, or GatewayError."""
+        ...
+
+    def begin_writing(self, connection: Connection) -> None:
+        """From here to the end of the transaction nobody else writes, in whatever process. Raises as
+        `connect`."""
+        ...
+
+    def commit(self, connection: Connection) -> None:
+        """Everything since `begin_writing` is durable when it returns. Raises as `connect`, and then nobody
+        knows yet whether it is."""
+        ...
+
+    def gone(self, connection: Connection) -> bool:
+        """True when the server ended the connection."""
+        ...
+
+    def translate(self, error: Exception) -> GatewayError:
+        """What an operator may be shown: no values."""
+        ...
+
+    def isolated(self, error: Exception) -> bool:
+        """True when `error` concerns one operation only and the transaction around it is sound."""
+        ...
 
 
 def unavailable(found: str) -> GatewayError:
@@ -74,21 +117,4 @@ def forked() -> GatewayError:
         where="store",
         expected="a store opened in this process",
         found="one carried over a fork while it was in use",
-    )
-
-
-def translate(error: sqlite3.Error) -> GatewayError:
-    """SQLite's messages name tables and limits, never values, so they may be shown to an operator."""
-    code = getattr(error, "sqlite_errorcode", 0) or 0
-    if code & 0xFF in _BUSY_CODES:
-        return busy()
-    return unavailable(str(error))
-
-
-def isolated(error: Exception) -> bool:
-    """True when `error` concerns one operation only and the transaction around it is sound."""
-    if not isinstance(error, sqlite3.Error):
-        return True
-    return isinstance(
-        error, (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError)
     )

@@ -1,44 +1,30 @@
-"""A SQLite file for many threads and processes, held so that what it acknowledged stays true.
+"""A database for many threads and processes, held so that what it acknowledged stays true.
 
-What must stay true:
+What must stay true, whatever is behind it (`sqlite.py`, `postgres.py`):
 
 * A `write` that returned is on disk. Writers of one process share transactions (group commit): whoever
   comes while a commit runs goes into the next one. An operation that fails alone is undone alone.
-* Writers of all processes take one file lock around transaction *and* checkpoint. SQLite before 3.51.3
-  can lose committed pages when a checkpoint and a write that resets the log overlap ("WAL-reset bug",
-  sqlite.org/wal.html section 11); under the lock they never do. Readers cannot checkpoint.
-* Nothing is acknowledged that went into a file which is no longer the store: when another file was put in
-  its place (a backup restored under a running gateway), every operation fails until all are restarted.
-* No connection is open across a fork: SQLite keeps its locks per process and cannot tell a child from
-  its parent. Before a fork all connections are closed; a child of a fork in mid-transaction refuses.
+* One transaction writes at a time, across all processes: what an operation reads is what is so until it
+  commits.
+* No connection is open across a fork. Before a fork all connections are closed; a child of a fork in
+  mid-transaction refuses.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from gateway.errors import GatewayError
-from gateway.locks import TurnLock
-from gateway.store.connection import (
-    BUSY_SECONDS,
-    Connection,
-    busy,
-    connect,
-    forked,
-    isolated,
-    translate,
-    unavailable,
-)
+from gateway.store.connection import BUSY_SECONDS, Backend, Connection, busy, forked, unavailable
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 MAX_BATCH = 64
 """Operations in one transaction: bounds how long one process keeps the others waiting."""
@@ -64,7 +50,7 @@ class _Operation:
 
     def outcome(self) -> Any:
         if self.error is not None:
-            raise translate(self.error) if isinstance(self.error, sqlite3.Error) else self.error
+            raise self.error
         if not self.done:
             raise unavailable("the operation was not reached")
         return self.result
@@ -73,9 +59,9 @@ class _Operation:
 class _State:
     """All that belongs to one process: connections, queue, locks. Never used by a child."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, backend: Backend) -> None:
         self.pid = os.getpid()
-        self.lock = TurnLock(path)
+        self.lock = backend.turn()
         self.changed = threading.Condition(threading.Lock())
         self.queue: deque[_Operation] = deque()
         self.leading = False
@@ -107,46 +93,73 @@ class _State:
 
 
 class Database:
-    """Every method raises GatewayError: STORE_UNAVAILABLE when SQLite fails (disk full, I/O error, closed),
-    STORE_BUSY when another process holds the write lock for longer than five seconds, STORE_FORKED."""
+    """Every method raises GatewayError: STORE_UNAVAILABLE when the database fails (disk full, I/O error, no
+    server, closed), STORE_BUSY when another process holds the write lock for longer than five seconds,
+    STORE_FORKED."""
 
-    def __init__(self, path: Path) -> None:
-        """path: an existing database in WAL mode."""
-        self.path = path
-        self._file = file_number(path)
-        self._state: _State | None = _State(path)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._state: _State | None = _State(backend)
         _DATABASES.add(self)
 
     def __repr__(self) -> str:
-        return f"Database({str(self.path)!r})"
+        return f"Database({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """Where it is, for people."""
+        return self._backend.name
 
     # --- reading ---
 
     def read(self, function: Callable[[Connection], T]) -> T:
         """Run `function` on a connection that sees one consistent state and can change nothing."""
 
+        def begin(connection: Connection) -> Connection:
+            connection.execute(self._backend.begin_reading)
+            return connection
+
         def inside(connection: Connection) -> T:
-            connection.execute("BEGIN")
             try:
                 return function(connection)
             finally:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
-        return self._reading(inside)
+        return self._reading(begin, inside)
 
-    def _reading(self, function: Callable[[Connection], T]) -> T:
+    def _reading(self, first: Callable[[Connection], V], function: Callable[[V], T]) -> T:
+        """`first` is done anew, once, on a fresh connection when the one that lay ready was dead; it asks
+        and changes nothing."""
         state = self._ours()
-        require_same_file(self.path, self._file)
+        self._backend.require_same()
         connection = self._borrow(state)
         sound = False
         try:
-            result = function(connection)
+            try:
+                begun = first(connection)
+            except self._backend.errors:
+                if not self._backend.gone(connection):
+                    raise
+                connection = self._another(state, connection)
+                begun = first(connection)
+            result = function(begun)
             sound = not connection.in_transaction
             return result
-        except sqlite3.Error as error:
-            raise translate(error) from None
+        except self._backend.errors as error:
+            raise self._backend.translate(error) from None
         finally:
             self._give_back(state, connection, sound)
+
+    def _another(self, state: _State, dead: Connection) -> Connection:
+        """A server that ended one connection has ended those that lie beside it too."""
+        with state.changed:
+            left, state.readers[:] = list(state.readers), []
+        for connection in left:
+            connection.close()
+        fresh = self._backend.connect(read_only=True)
+        dead.close()
+        return fresh
 
     def _borrow(self, state: _State) -> Connection:
         with state.changed:
@@ -158,13 +171,13 @@ class Database:
             if state.readers:
                 return state.readers.pop()
         try:
-            return connect(self.path, read_only=True)
+            return self._backend.connect(read_only=True)
         except BaseException as error:
             with state.changed:
                 state.reading -= 1
                 state.changed.notify_all()
-            if isinstance(error, sqlite3.Error):
-                raise translate(error) from None
+            if isinstance(error, self._backend.errors):
+                raise self._backend.translate(error) from None
             raise
 
     def _give_back(self, state: _State, connection: Connection, sound: bool) -> None:
@@ -179,7 +192,9 @@ class Database:
 
     def query(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         """All rows of one SELECT. A single statement sees one state by itself: cheaper than `read`."""
-        return self._reading(lambda connection: connection.execute(statement, values).fetchall())
+        return self._reading(
+            lambda connection: connection.execute(statement, values).fetchall(), lambda rows: rows
+        )
 
     # --- writing ---
 
@@ -223,7 +238,7 @@ class Database:
                 state.committing = threading.get_ident()
                 while state.queue and len(batch) < MAX_BATCH:
                     batch.append(state.queue.popleft())
-            _commit(self.path, self._file, state, batch)
+            _commit(self._backend, state, batch)
         finally:
             with state.changed:
                 state.committing = None
@@ -290,7 +305,7 @@ class Database:
         if state is None or not state.paused:
             return
         _disown(state)
-        self._state = _State(self.path) if state.idle() and state.disconnected() else None
+        self._state = _State(self._backend) if state.idle() and state.disconnected() else None
 
 
 def _pass_on(state: _State) -> None:
@@ -304,36 +319,17 @@ def _pass_on(state: _State) -> None:
         state.changed.notify_all()
 
 
-def file_number(path: Path) -> str:
-    """Which file this is, whatever its name. Raises OSError."""
-    found = os.stat(path)
-    return f"{found.st_dev}:{found.st_ino}"
-
-
-def require_same_file(path: Path, number: str) -> None:
-    """Raises GatewayError(STORE_UNAVAILABLE) when `path` is not the file that was opened."""
-    try:
-        same = file_number(path) == number
-    except OSError:
-        same = False
-    if not same:
-        raise unavailable("another database file than the one that was opened; restart every process")
-
-
-def _commit(path: Path, number: str, state: _State, batch: list[_Operation]) -> None:
+def _commit(backend: Backend, state: _State, batch: list[_Operation]) -> None:
     """One transaction for all of `batch`: sets each operation's result or error."""
     try:
         with state.lock.held(BUSY_SECONDS):
-            require_same_file(path, number)
-            if state.writer is None:
-                state.writer = connect(path, read_only=False)
-            writer = state.writer
+            backend.require_same()
+            writer = _begin(backend, state)
             try:
-                writer.execute("BEGIN IMMEDIATE")
                 for operation in batch:
-                    _run(writer, operation, shared=len(batch) > 1)
+                    _run(backend, writer, operation, shared=len(batch) > 1)
                 if any(operation.error is None for operation in batch):
-                    writer.execute("COMMIT")
+                    backend.commit(writer)
             finally:
                 if writer.in_transaction:
                     writer.execute("ROLLBACK")
@@ -342,8 +338,8 @@ def _commit(path: Path, number: str, state: _State, batch: list[_Operation]) -> 
         return
     except TimeoutError:
         failure = busy()
-    except sqlite3.Error as error:
-        failure = translate(error)
+    except backend.errors as error:
+        failure = backend.translate(error)
     except OSError as error:
         failure = unavailable(error.strerror or "an operating system error")
     except GatewayError as error:
@@ -356,7 +352,23 @@ def _commit(path: Path, number: str, state: _State, batch: list[_Operation]) -> 
         operation.error = failure
 
 
-def _run(writer: Connection, operation: _Operation, *, shared: bool) -> None:
+def _begin(backend: Backend, state: _State) -> Connection:
+    """The writer, inside a transaction. One that the server ended since it was last used is replaced: nothing
+    was done yet."""
+    if state.writer is not None:
+        try:
+            backend.begin_writing(state.writer)
+            return state.writer
+        except backend.errors:
+            if not backend.gone(state.writer):
+                raise
+            state.drop_writer()
+    state.writer = backend.connect(read_only=False)
+    backend.begin_writing(state.writer)
+    return state.writer
+
+
+def _run(backend: Backend, writer: Connection, operation: _Operation, *, shared: bool) -> None:
     """One operation; under a savepoint when others are in the transaction, which else is undone as a whole.
     Raises what spoils the whole transaction."""
     if shared:
@@ -364,9 +376,9 @@ def _run(writer: Connection, operation: _Operation, *, shared: bool) -> None:
     try:
         operation.result = operation.function(writer)
     except Exception as error:
-        if not isolated(error):
+        if not backend.isolated(error):
             raise
-        operation.error = error
+        operation.error = backend.translate(error) if isinstance(error, backend.errors) else error
         if shared:
             writer.execute("ROLLBACK TO operation")
     if shared:

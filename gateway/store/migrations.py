@@ -3,6 +3,8 @@
 A step that was released is never edited: its digest is kept beside its number, and a store whose steps
 differ is refused. Every table but the two that describe the file itself (`store`, `schema_version`)
 has a tenant column; "" is the whole gateway. Times are whole microseconds since 1970, UTC.
+
+The statements are SQLite's. `postgres_schema.py` says them for PostgreSQL, where their forms differ.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.errors import GatewayError, GatewayReason
+from gateway.store import postgres_schema
 from gateway.store.connection import Connection
 from gateway.store.rebuild import rebuild
 
@@ -29,13 +32,28 @@ class Migration:
     digest: it is released as they are."""
     after: tuple[str, ...] = ()
     """Statements behind that."""
+    data: tuple[str, ...] = ()
+    """Those of `statements` that carry over what only SQLite ever held: versions from before there was
+    another database."""
 
-    @property
-    def digest(self) -> str:
+    def said(self, *, postgres: bool) -> tuple[str, ...]:
+        if not postgres:
+            return self.statements
+        return _spoken([each for each in self.statements if each not in self.data])
+
+    def said_after(self, *, postgres: bool) -> tuple[str, ...]:
+        return _spoken(self.after) if postgres else self.after
+
+    def digest(self, *, postgres: bool = False) -> str:
         """Over the words of the statements: how they are indented does not count."""
-        steps = [*self.statements, *([self.fill.__name__] if self.fill else ()), *self.after]
+        steps = [*self.said(postgres=postgres), *([self.fill.__name__] if self.fill else ())]
+        steps += self.said_after(postgres=postgres)
         words = "\n".join(" ".join(statement.split()) for statement in steps)
         return hashlib.sha256(f"{self.number} {self.name}\n{words}".encode()).hexdigest()
+
+
+def _spoken(statements: Sequence[str]) -> tuple[str, ...]:
+    return tuple(words for statement in statements for words in postgres_schema.spoken(statement))
 
 
 def _fixed(table: str, what: str, *, guard_insert: str) -> tuple[str, ...]:
@@ -174,6 +192,15 @@ _REPLAY = (
 _RATCHETED = "('amd.crl', 'intel.pck-crl', 'intel.qe-identity', 'intel.root-crl', 'intel.tcb-info')"
 """Kinds of collateral that never get older. Certificates may: vendors mint the same one anew."""
 
+_CARRIED_OVER = (
+    """INSERT INTO collateral_object (sha256, tenant, source, added, released)
+        SELECT sha256, '', source, min(imported),
+            CASE WHEN count(*) = count(superseded) THEN max(superseded) END
+        FROM collateral GROUP BY sha256""",
+    """INSERT OR IGNORE INTO collateral_unvetted (tenant, sha256, imported)
+        SELECT '', sha256, imported FROM collateral WHERE superseded IS NULL ORDER BY imported DESC""",
+)
+
 _ENGINE = (
     # released: when the last slot let go of it; NULL while one refers to it.
     """CREATE TABLE collateral_object (
@@ -229,12 +256,7 @@ _ENGINE = (
     """CREATE TABLE collateral_unvetted (
         tenant TEXT NOT NULL CHECK (tenant = ''), sha256 TEXT NOT NULL REFERENCES collateral_object (sha256),
         imported INTEGER NOT NULL, PRIMARY KEY (tenant, sha256)) STRICT, WITHOUT ROWID""",
-    """INSERT INTO collateral_object (sha256, tenant, source, added, released)
-        SELECT sha256, '', source, min(imported),
-            CASE WHEN count(*) = count(superseded) THEN max(superseded) END
-        FROM collateral GROUP BY sha256""",
-    """INSERT OR IGNORE INTO collateral_unvetted (tenant, sha256, imported)
-        SELECT '', sha256, imported FROM collateral WHERE superseded IS NULL ORDER BY imported DESC""",
+    *_CARRIED_OVER,
     "DROP TABLE collateral",
 )
 
@@ -366,7 +388,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
     ),
     Migration(2, "retention", _RETENTION),
-    Migration(3, "collateral engine", _ENGINE),
+    Migration(3, "collateral engine", _ENGINE, data=_CARRIED_OVER),
     Migration(4, "replay", _REPLAY),
     Migration(5, "approvals", _APPROVALS),
     Migration(6, "proposals", _PROPOSALS),
@@ -379,13 +401,20 @@ _VERSION_TABLE = """CREATE TABLE IF NOT EXISTS schema_version (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, applied INTEGER NOT NULL) STRICT"""
 
 
-def migrate(connection: Connection, applied: int, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+def migrate(
+    connection: Connection,
+    applied: int,
+    migrations: Sequence[Migration] = MIGRATIONS,
+    *,
+    postgres: bool = False,
+) -> int:
     """Bring the schema up to date; how many steps were taken. Inside the caller's transaction.
 
     applied: now, in microseconds. Raises GatewayError: STORE_SCHEMA_NEWER when the store has a step that
     this version does not know, STORE_SCHEMA_CHANGED when a step differs from ours.
     """
-    connection.execute(_VERSION_TABLE)
+    for statement in postgres_schema.spoken(_VERSION_TABLE) if postgres else (_VERSION_TABLE,):
+        connection.execute(statement)
     done = connection.execute("SELECT number, name, digest FROM schema_version ORDER BY number").fetchall()
     if len(done) > len(migrations):
         raise GatewayError(
@@ -396,22 +425,22 @@ def migrate(connection: Connection, applied: int, migrations: Sequence[Migration
             found=done[-1][0],
         )
     for row, known in zip(done, migrations, strict=False):
-        if tuple(row) != (known.number, known.name, known.digest):
+        digest = known.digest(postgres=postgres)
+        if tuple(row) != (known.number, known.name, digest):
             raise GatewayError(
                 GatewayReason.STORE_SCHEMA_CHANGED,
                 "the store was made by another build of sealgate, whose schema differs",
                 where=f"schema_version {known.number}",
-                expected=f"{known.name} {known.digest[:16]}",
+                expected=f"{known.name} {digest[:16]}",
                 found=f"{row[1]} {row[2][:16]}",
             )
     for step in migrations[len(done) :]:
-        for statement in step.statements:
+        for statement in step.said(postgres=postgres):
             connection.execute(statement)
         if step.fill is not None:
             step.fill(connection, applied)
-        for statement in step.after:
+        for statement in step.said_after(postgres=postgres):
             connection.execute(statement)
-        connection.execute(
-            "INSERT INTO schema_version VALUES (?, ?, ?, ?)", (step.number, step.name, step.digest, applied)
-        )
+        row = (step.number, step.name, step.digest(postgres=postgres), applied)
+        connection.execute("INSERT INTO schema_version VALUES (?, ?, ?, ?)", row)
     return len(migrations) - len(done)

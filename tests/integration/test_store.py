@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import pytest
 
@@ -19,22 +17,15 @@ from gateway.ledger.merkle import leaf_hash
 from gateway.ledger.receipt import leaf
 from gateway.ports import NewEntry, SealedSecret, StoredAdministrator, StoredDocument
 from gateway.store import Store
-from tests.stores import START, FakeClock, heads, sqlite_store
-
-
-class Opener(Protocol):
-    def __call__(self, folder: Path, *, clock: FakeClock | None = None) -> AbstractContextManager[Store]:
-        """Open the store of `folder`, creating it the first time."""
-        ...
-
+from tests.postgres import EVERY_STORE, STORES, Opener
+from tests.stores import START, FakeClock, heads
 
 T = TypeVar("T")
-STORES: dict[str, Opener] = {"sqlite": sqlite_store}
 LATER = START + timedelta(minutes=5)
 ENTRY = NewEntry("acme", "test.change", {"by": "test"})
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=EVERY_STORE)
 def opener(request: pytest.FixtureRequest) -> Opener:
     return STORES[request.param]
 
@@ -513,7 +504,7 @@ def test_a_change_is_in_the_ledger_or_is_not_made(
     with monkeypatch.context() as patch:
 
         def full(*_: object) -> None:
-            raise sqlite3.OperationalError("database or disk is full")
+            raise store.database._backend.errors("database or disk is full")
 
         patch.setattr(store.ledger, "add", full)
         with pytest.raises(GatewayError) as caught:
