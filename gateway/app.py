@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from gateway import admins, approving
 from gateway.adapters import OsRandom, SystemClock
@@ -38,7 +39,7 @@ from gateway.releasing import Releaser
 from gateway.replay.archive import Archive
 from gateway.secrets import Vault
 from gateway.shadow import Shadows
-from gateway.store import Store, StoreKind, open_store
+from gateway.store import Server, Store, StoreKind, open_store
 from verifiers.model import AnchorSet
 
 DATABASE = "sealgate.db"
@@ -63,14 +64,27 @@ def recover(config: Config, deliver: Callable[[admins.Credential], None]) -> adm
     `FileKeys.load`.
     """
     clock, random = SystemClock(), OsRandom()
-    path = config.database_folder / DATABASE
-    with open_store(path, create=None, expect=None, clock=clock, random=random) as store:
-        FileKeys.load(config.keys_folder, store.identity, random)
+    with open_store(place(config), create=None, expect=None, clock=clock, random=random) as store:
+        _keys(config, store, clock, random)
         return admins.recover(store=store.administrators, clock=clock, random=random, deliver=deliver)
 
 
+def place(config: Config) -> Path | Server:
+    """Where the store is."""
+    return config.store or config.database_folder / DATABASE
+
+
 def store_exists(config: Config) -> bool:
-    return (config.database_folder / DATABASE).exists()
+    """Raises GatewayError: of a server, as `open_store`."""
+    if config.store is None:
+        return (config.database_folder / DATABASE).exists()
+    try:
+        open_store(config.store, create=None, expect=None, clock=SystemClock(), random=OsRandom()).close()
+    except GatewayError as error:
+        if error.reason is GatewayReason.STORE_ABSENT:
+            return False
+        raise
+    return True
 
 
 def prepare(
@@ -87,11 +101,10 @@ def prepare(
     clock: the machine's, but for drills.
     """
     clock, random = clock or SystemClock(), OsRandom()
-    path = config.database_folder / DATABASE
-    created = not path.exists()
-    store = open_store(path, create=_kind(config), expect=None, clock=clock, random=random)
+    store = open_store(place(config), create=_kind(config), expect=None, clock=clock, random=random)
     try:
-        _prepare_keys(config, store, random)
+        created = store.ledger.head() is None
+        _prepare_keys(config, store, clock, random)
         _vet_what_is_held(config, store, clock.now())
         credential = None
         if not store.administrators.list():
@@ -105,25 +118,34 @@ def prepare(
         raise
 
 
-def _prepare_keys(config: Config, store: Store, random: Random) -> None:
+def _prepare_keys(config: Config, store: Store, clock: Clock, random: Random) -> None:
     """Keys are made once in the life of a store, before anything else happens in it: a store whose ledger has
     begun has keys somewhere, and new ones in their place would open none of its secrets and hide the loss.
-    A start that was interrupted before the entry finishes what it began."""
+    A start that was interrupted before the entry finishes what it began. Of replicas that start at once, each
+    with a folder of its own, the first to note its keys is right."""
     if store.ledger.head() is not None:
-        FileKeys.load(config.keys_folder, store.identity, random)
+        _keys(config, store, clock, random)
         return
-    signing, kek = FileKeys.create(config.keys_folder, store.identity, random).key_ids()
+    keys = FileKeys.create(config.keys_folder, store.identity, random)
+    store.key_ids.agree(keys.names(), clock.now())
+    signing, kek = keys.key_ids()
     store.ledger.append("", "keys.create", {"signing": list(signing), "kek": list(kek), "by": "setup"})
+
+
+def _keys(config: Config, store: Store, clock: Clock, random: Random) -> FileKeys:
+    """The keys that this store knows. Raises GatewayError: as `FileKeys.load`, and KEYS_FOREIGN for a folder
+    that is not the one of the other replicas."""
+    keys = FileKeys.load(config.keys_folder, store.identity, random)
+    store.key_ids.agree(keys.names(), clock.now())
+    return keys
 
 
 def compose(config: Config, clock: Clock | None = None, reader: Reader | None = None) -> tuple[Site, Store]:
     """Everything that one worker process needs, over a store that exists; clock as for `prepare`. reader: who
     reads evidence; None: this process, uncontained, as only tests and tools want it."""
     clock, random = clock or SystemClock(), OsRandom()
-    store = open_store(
-        config.database_folder / DATABASE, create=None, expect=_kind(config), clock=clock, random=random
-    )
-    keys = FileKeys.load(config.keys_folder, store.identity, random)
+    store = open_store(place(config), create=None, expect=_kind(config), clock=clock, random=random)
+    keys = _keys(config, store, clock, random)
     metrics = Metrics()
     vault = Vault(store=store.secrets, keys=keys, clock=clock)
     office = _office(store, clock)
@@ -246,11 +268,9 @@ def open_archive(config: Config) -> tuple[Archive, Store]:
 
     Raises GatewayError: the store's and the keys' own reasons."""
     clock, random = SystemClock(), OsRandom()
-    store = open_store(
-        config.database_folder / DATABASE, create=None, expect=None, clock=clock, random=random
-    )
+    store = open_store(place(config), create=None, expect=None, clock=clock, random=random)
     try:
-        keys = FileKeys.load(config.keys_folder, store.identity, random)
+        keys = _keys(config, store, clock, random)
         return archive(config, store, keys, clock), store
     except BaseException:
         store.close()

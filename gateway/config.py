@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -23,7 +22,10 @@ from gateway.collateral.ages import DEFAULT_DAYS
 from gateway.collateral.settings import Collateral, needs_of
 from gateway.collateral.slots import EARLY, STANDARD
 from gateway.containment.settings import BEST_EFFORT, MODES, REQUIRED, Containment
+from gateway.files import default_data as default_data
 from gateway.oidc.settings import Oidc, faults, is_tenant
+from gateway.store import server
+from gateway.store.server import Server
 
 DEVELOPMENT_ISSUER = "https://development.sealgate.invalid"
 """Issuer of every gateway in development mode. `.invalid` never resolves (RFC 6761), so that no relying party
@@ -82,10 +84,11 @@ class Limits:
 class Config:
     """issuer: our name in tokens, and the audience that guests must name; the URL we listen on when None.
     audiences: further names by which guests may know us. verify_credentials: tenants whose background
-    checks are for their relying parties alone; "*" is every tenant. development: accept simulated hardware;
-    fixed for ever when the store is created."""
+    checks are for their relying parties alone; "*" is every tenant. store: a PostgreSQL database that
+    replicas share; None: a file in the data folder. development: accept simulated hardware; fixed for ever
+    when the store is created."""
 
-    data: Path = field(default_factory=lambda: default_data())
+    data: Path = field(default_factory=default_data)
     issuer: str | None = None
     audiences: tuple[str, ...] = ()
     development: bool = False
@@ -95,6 +98,7 @@ class Config:
     collateral: Collateral = field(default_factory=Collateral)
     verify_credentials: tuple[str, ...] = ()
     oidc: Oidc | None = None
+    store: Server | None = None
     containment: Containment = field(default_factory=Containment)
 
     @property
@@ -137,6 +141,7 @@ class Config:
             if self.oidc is None
             else {"issuer": self.oidc.issuer, "audience": self.oidc.audience},
             "containment": {"mode": self.containment_mode, "seconds": self.containment.seconds},
+            "store": "" if self.store is None else self.store.name,
         }
 
 
@@ -151,13 +156,6 @@ def _collateral_shown(settings: Collateral, development: bool) -> dict[str, Any]
         "maximum_age_days": {**DEFAULT_DAYS, **settings.maximum_age_days},
     }
     return shown
-
-
-def default_data() -> Path:
-    """$XDG_DATA_HOME/sealgate, or ~/.local/share/sealgate."""
-    base = os.environ.get("XDG_DATA_HOME") or ""
-    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
-    return root / "sealgate"
 
 
 def load(path: Path | None, **overrides: Any) -> Config:
@@ -331,8 +329,8 @@ def _table(value: object, where: str) -> dict[str, Any]:
     return value
 
 
-def _required(found: dict[str, Any], where: str) -> dict[str, Any]:
-    for name in ("issuer", "audience"):
+def _required(found: dict[str, Any], where: str, *names: str) -> dict[str, Any]:
+    for name in names:
         if name not in found:
             raise ConfigError(f"{where}.{name}: expected it, found none")
     return found
@@ -374,6 +372,12 @@ def _thumbprints(value: object, where: str) -> tuple[str, ...]:
                 f"{where}[{index}]: expected a thumbprint as `collateral export` prints it, found {text!r}"
             )
     return found
+
+
+def _server(value: object, where: str) -> str:
+    if (wrong := server.problem(_text(value, where))) is not None:
+        raise ConfigError(f"{where}: {wrong}")
+    return str(value)
 
 
 def _days(value: object, where: str) -> Mapping[str, int]:
@@ -433,16 +437,20 @@ _LIMITS = {
     "proxies": _addresses,
 }
 _CONTAINMENT = {"mode": _choice(*MODES), "seconds": _number(1, 60)}
+_STORE = {"url": _server, "password_file": _path}
 _TOP: dict[str, Callable[[object, str], Any]] = {
     "data": _path,
     "issuer": _url,
     "audiences": _texts,
     "development": _flag,
     "listen": lambda value, where: Listen(**_section(value, _LISTEN, where, "listen.")),
+    "store": lambda value, where: Server(**_required(_section(value, _STORE, where, "store."), where, "url")),
     "tls": lambda value, where: Tls(**_section(value, _TLS, where, "tls.")),
     "collateral": lambda value, where: Collateral(**_section(value, _COLLATERAL, where, "collateral.")),
     "containment": lambda value, where: Containment(**_section(value, _CONTAINMENT, where, "containment.")),
     "limits": lambda value, where: Limits(**_section(value, _LIMITS, where, "limits.")),
     "verify_credentials": _tenants,
-    "oidc": lambda value, where: Oidc(**_required(_section(value, _OIDC, where, "oidc."), where)),
+    "oidc": lambda value, where: Oidc(
+        **_required(_section(value, _OIDC, where, "oidc."), where, "issuer", "audience")
+    ),
 }

@@ -98,6 +98,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def default_data() -> Path:
+    """$XDG_DATA_HOME/sealgate, or ~/.local/share/sealgate."""
+    base = os.environ.get("XDG_DATA_HOME") or ""
+    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
+    return root / "sealgate"
+
+
 def require_apart(one: Path, other: Path, reason: GatewayReason) -> None:
     """Raises GatewayError(reason) when a folder is the same as the other or inside it, by whatever name."""
     for inner, outer in ((one, other), (other, one)):

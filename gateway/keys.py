@@ -28,6 +28,7 @@ from gateway.token import jws
 T = TypeVar("T")
 
 _GCM_NONCE, _GCM_TAG = 12, 16
+_NAME_OF_NONCE_KEY = b"sealgate/1 name of the nonce key"
 _LOCK_SECONDS = 10.0
 _RESERVED = frozenset({"alg", "kid", "crit", "b64", "jwk", "jku", "x5c", "x5u", "x5t", "x5t#S256"})
 """Header members that a caller of `sign_jws` cannot set: they choose keys, algorithms or meaning."""
@@ -160,6 +161,12 @@ class FileKeys:
         """(signing kids, key-encryption key ids), oldest first, the last of each in use."""
         manifest = self._current().manifest
         return manifest.signing, manifest.kek
+
+    def names(self) -> Mapping[str, tuple[str, ...]]:
+        """Which keys these are, by kind, oldest first: "signing", "kek", and "nonce" by what it makes of a
+        text of its own."""
+        signing, kek = self.key_ids()
+        return {"signing": signing, "kek": kek, "nonce": (self.nonce_mac(_NAME_OF_NONCE_KEY).hex()[:32],)}
 
     def _rotate(self, add: Callable[[], str], kind: str) -> str:
         def change() -> str:

@@ -58,11 +58,12 @@ def take(nonce: str, tenant: str, now: datetime, *, keys: Keys, store: NonceStor
     expires = issued + NONCE_LIFETIME
     if now >= expires:
         raise _refuse(GatewayReason.NONCE_EXPIRED, f"before {expires.isoformat()}", now.isoformat())
-    if int.from_bytes(raw[25:29], "big") != store.epoch():
+    epoch = int.from_bytes(raw[25:29], "big")
+    if epoch != store.epoch():
         raise _refuse(
             GatewayReason.NONCE_EXPIRED, "one from after the gateway's last start", "one from before"
         )
-    if not store.consume(tenant, VERSION.to_bytes(1, "big") + raw[_ID], expires):
+    if not store.consume(tenant, VERSION.to_bytes(1, "big") + raw[_ID], expires, epoch=epoch):
         raise _refuse(GatewayReason.NONCE_USED, "one that was not used yet", "one that was")
     if issued > now + CLOCK_SKEW:
         raise _refuse(GatewayReason.NONCE_FUTURE, f"issued by {now.isoformat()}", issued.isoformat())

@@ -71,8 +71,10 @@ class Random(Protocol):
 class NonceStore(Protocol):
     """Remembers which nonces were used, until they would have expired anyway."""
 
-    def consume(self, tenant: str, nonce_id: bytes, expires: datetime) -> bool:
+    def consume(self, tenant: str, nonce_id: bytes, expires: datetime, *, epoch: int | None = None) -> bool:
         """True exactly once per (tenant, nonce_id), whatever happens afterwards; False ever after.
+
+        epoch: the one that the challenge is of, looked at in the same step: False when another has begun.
 
         Atomic across threads, processes and replicas; durable when it returns. A caller that crashes
         after True has spent the nonce. `expires`: when the record may be pruned.

@@ -127,7 +127,14 @@ def server_of(folder: Path) -> Server:
 
 
 class Opener(Protocol):
-    def __call__(self, folder: Path, *, clock: FakeClock | None = None) -> AbstractContextManager[Store]:
+    def __call__(
+        self,
+        folder: Path,
+        *,
+        kind: StoreKind = StoreKind.DEVELOPMENT,
+        clock: FakeClock | None = None,
+        seed: str = "",
+    ) -> AbstractContextManager[Store]:
         """Open the store of `folder`, creating it the first time."""
         ...
 

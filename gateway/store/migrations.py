@@ -9,51 +9,16 @@ The statements are SQLite's. `postgres_schema.py` says them for PostgreSQL, wher
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from gateway.errors import GatewayError, GatewayReason
 from gateway.store import postgres_schema
 from gateway.store.connection import Connection
+from gateway.store.migration import Migration as Migration
 from gateway.store.rebuild import rebuild
 
 APPLICATION_ID = 0x53474154
 """In the header of the file ("SGAT"), so that another program's database is recognised as such."""
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    number: int
-    name: str
-    statements: tuple[str, ...]
-    fill: Callable[[Connection, int], None] | None = None
-    """What SQL cannot say; run behind the statements, with the time in microseconds. Its name is part of the
-    digest: it is released as they are."""
-    after: tuple[str, ...] = ()
-    """Statements behind that."""
-    data: tuple[str, ...] = ()
-    """Those of `statements` that carry over what only SQLite ever held: versions from before there was
-    another database."""
-
-    def said(self, *, postgres: bool) -> tuple[str, ...]:
-        if not postgres:
-            return self.statements
-        return _spoken([each for each in self.statements if each not in self.data])
-
-    def said_after(self, *, postgres: bool) -> tuple[str, ...]:
-        return _spoken(self.after) if postgres else self.after
-
-    def digest(self, *, postgres: bool = False) -> str:
-        """Over the words of the statements: how they are indented does not count."""
-        steps = [*self.said(postgres=postgres), *([self.fill.__name__] if self.fill else ())]
-        steps += self.said_after(postgres=postgres)
-        words = "\n".join(" ".join(statement.split()) for statement in steps)
-        return hashlib.sha256(f"{self.number} {self.name}\n{words}".encode()).hexdigest()
-
-
-def _spoken(statements: Sequence[str]) -> tuple[str, ...]:
-    return tuple(words for statement in statements for words in postgres_schema.spoken(statement))
 
 
 def _fixed(table: str, what: str, *, guard_insert: str) -> tuple[str, ...]:
@@ -372,6 +337,15 @@ _ROLES = (
     "CREATE UNIQUE INDEX administrator_by_key ON administrator (key) WHERE key <> ''",
 )
 
+_KEY_IDS = (
+    # Names of keys, never keys: replicas with different folders would open each other's secrets not at all.
+    """CREATE TABLE key_id (
+        tenant TEXT NOT NULL CHECK (tenant = ''),
+        kind TEXT NOT NULL CHECK (kind IN ('signing', 'kek', 'nonce')), id TEXT NOT NULL,
+        noted INTEGER NOT NULL, PRIMARY KEY (tenant, kind, id)) STRICT, WITHOUT ROWID""",
+    *_fixed("key_id", "key id", guard_insert="NEW.id = ''"),
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(
         1,
@@ -395,6 +369,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(7, "shadows", _SHADOWS),
     Migration(8, "merkle ledger", _TREE, rebuild, ("DROP TABLE ledger",)),
     Migration(9, "roles", _ROLES),
+    Migration(10, "key ids", _KEY_IDS),
 )
 
 _VERSION_TABLE = """CREATE TABLE IF NOT EXISTS schema_version (

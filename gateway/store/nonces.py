@@ -14,6 +14,7 @@ _PRUNED = "nonces-pruned-to"
 _CONSUME = f"""
     INSERT INTO nonce SELECT ?, ?, ?
     WHERE ? > coalesce((SELECT value FROM counter WHERE tenant = '' AND name = '{_PRUNED}'), 0)
+    AND (? = -1 OR ? = (SELECT value FROM counter WHERE tenant = '' AND name = '{EPOCH}'))
     ON CONFLICT DO NOTHING
 """  # noqa: S608 - a constant of ours
 
@@ -25,9 +26,9 @@ class SqliteNonces:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def consume(self, tenant: str, nonce_id: bytes, expires: datetime) -> bool:
-        limit = to_micros(expires)
-        row = (tenant, nonce_id, limit, limit)
+    def consume(self, tenant: str, nonce_id: bytes, expires: datetime, *, epoch: int | None = None) -> bool:
+        limit, wanted = to_micros(expires), -1 if epoch is None else epoch
+        row = (tenant, nonce_id, limit, limit, wanted, wanted)
         return self._database.write(lambda connection: connection.execute(_CONSUME, row).rowcount == 1)
 
     def prune(self, now: datetime) -> int:

@@ -18,6 +18,7 @@ from gateway.store.documents import SqliteDocuments
 from gateway.store.gauges import SqliteGauges
 from gateway.store.identity import StoreIdentity, StoreKind
 from gateway.store.journal import SqliteJournal
+from gateway.store.keyids import SqliteKeyIds
 from gateway.store.ledger import SqliteLedger
 from gateway.store.nonces import SqliteNonces
 from gateway.store.proposals import SqliteProposals
@@ -44,6 +45,7 @@ class Store:
         self.nonces = SqliteNonces(database)
         self.collateral = SqliteCollateral(database)
         self.chores = SqliteChores(database)
+        self.key_ids = SqliteKeyIds(database)
         self.appraisals = SqliteAppraisals(database)
         self.gauges = SqliteGauges(database)
         self.ledger = SqliteLedger(database, clock, random)

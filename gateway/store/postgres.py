@@ -256,5 +256,7 @@ def translate(error: Exception) -> GatewayError:
         return busy()
     diagnostic = getattr(error, "diag", None)
     said = (diagnostic and diagnostic.message_primary) or str(error)
-    first = " ".join((said.strip().splitlines() or ["no word"])[0].split())
+    first = " ".join((said.strip().splitlines() or ["no word"])[0].split()).removeprefix(
+        "connection failed: "
+    )
     return unavailable(f"{first[:200]}{f' [{state}]' if state else ''}")

@@ -43,7 +43,6 @@ _MARKED = "SELECT obj_description(to_regclass('schema_version')::oid, 'pg_class'
 _ALONE = f"SELECT pg_try_advisory_lock({LOCKS}, {PRESENT})"
 _SHARE = f"SELECT pg_advisory_lock_shared({LOCKS}, {PRESENT})"
 _MAKE_ROOM = f"SELECT pg_advisory_unlock({LOCKS}, {PRESENT})"
-_NO_DATABASE = "3D000"
 Prepare = Callable[[PostgresConnection, bool], StoreIdentity]
 
 
@@ -118,8 +117,6 @@ def open_database(
     try:
         presence = Presence(server, prepare)
     except psycopg.Error as error:
-        if error.sqlstate == _NO_DATABASE:
-            raise absent(server.name, "no such database; create an empty one") from None
         raise translate(error) from None
     return Database(PostgresBackend(server, presence.confirm)), presence.identity, presence
 

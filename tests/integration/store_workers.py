@@ -1,4 +1,4 @@
-"""Other processes of the store's tests: `python -m tests.integration.store_workers COMMAND FOLDER …`.
+"""Other processes of the store's tests: `python -m tests.integration.store_workers COMMAND FOLDER [URL]`.
 
 Each says "ready" when it has opened the store, waits for a line, then works and prints what was acknowledged.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from gateway.adapters import OsRandom, SystemClock
 from gateway.errors import GatewayError
 from gateway.keys import FileKeys
-from gateway.store import Store, StoreKind, database, open_store
+from gateway.store import Server, Store, StoreKind, database, open_store
 from tests.stores import START, database_path
 
 EXPIRES = START + timedelta(days=36500)
@@ -28,7 +28,7 @@ def say(line: str) -> None:
 
 def opened(folder: Path) -> Store:
     return open_store(
-        database_path(folder),
+        Server(sys.argv[3]) if len(sys.argv) > 3 else database_path(folder),
         create=StoreKind.PRODUCTION,
         expect=None,
         clock=SystemClock(),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,28 @@ from gateway.keys import FileKeys
 from gateway.ports import LedgerReceipt
 from gateway.store import StoreKind
 from tests.integration.store_workers import EXPIRES
-from tests.stores import heads, sqlite_store
+from tests.postgres import EVERY_STORE, STORES, server_of
+from tests.stores import heads
 from tests.support import ROOT
 
 Worker = subprocess.Popen[str]
+
+
+class Place:
+    """A test's folder, and what the store of it is: arguments for workers, and a way to open it here."""
+
+    def __init__(self, folder: Path, implementation: str) -> None:
+        self.folder, self.open = folder, partial(STORES[implementation], folder)
+        self.arguments = [str(folder)]
+        if implementation == "postgres":
+            self.arguments.append(server_of(folder).url)
+
+
+@pytest.fixture(params=EVERY_STORE)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return Place(tmp_path, request.param)
+
+
 PATIENCE = 60
 
 
@@ -59,47 +78,47 @@ def finish(started: list[Worker]) -> list[list[str]]:
     return printed
 
 
-def test_four_processes_race_and_each_nonce_has_one_winner(tmp_path: Path) -> None:
-    with workers(4, "race", str(tmp_path)) as started:
+def test_four_processes_race_and_each_nonce_has_one_winner(place: Place) -> None:
+    with workers(4, "race", *place.arguments) as started:
         won = finish(started)
     assert sorted(int(number) for lines in won for number in lines) == list(range(50))
 
 
-def test_four_processes_create_one_store_and_one_set_of_keys(tmp_path: Path) -> None:
-    with workers(4, "create", str(tmp_path)) as started:
+def test_four_processes_create_one_store_and_one_set_of_keys(place: Place) -> None:
+    with workers(4, "create", *place.arguments) as started:
         printed = finish(started)
     assert printed == [printed[0]] * 4
     store_id, kid, kek = printed[0][0].split()
-    with sqlite_store(tmp_path, kind=StoreKind.PRODUCTION) as store:
-        keys = FileKeys.load(tmp_path / "keys", store.identity, OsRandom())
+    with place.open(kind=StoreKind.PRODUCTION) as store:
+        keys = FileKeys.load(place.folder / "keys", store.identity, OsRandom())
         assert (store.store_id, keys.key_ids()) == (store_id, ((kid,), (kek,)))
 
 
-def test_four_processes_append_to_one_tree(tmp_path: Path) -> None:
-    with workers(4, "append", str(tmp_path)) as started:
+def test_four_processes_append_to_one_tree(place: Place) -> None:
+    with workers(4, "append", *place.arguments) as started:
         printed = finish(started)
     receipts = [LedgerReceipt(int(i), head) for lines in printed for i, head in map(str.split, lines)]
     assert sorted(receipt.index for receipt in receipts) == list(range(400))
-    with sqlite_store(tmp_path, kind=StoreKind.PRODUCTION) as store:
+    with place.open(kind=StoreKind.PRODUCTION) as store:
         assert {receipt.index: receipt.head for receipt in receipts} == dict(enumerate(heads(store)))
         assert store.ledger.verify(receipts[7]) == store.ledger.head()
 
 
-def test_nobody_in_a_crowd_is_forgotten(tmp_path: Path) -> None:
+def test_nobody_in_a_crowd_is_forgotten(place: Place) -> None:
     """48 threads in three processes: a writer that nobody woke would be one that never ends."""
-    with workers(3, "crowd", str(tmp_path)) as started:
+    with workers(3, "crowd", *place.arguments) as started:
         lines = [line for lines in finish(started) for line in lines]
     entries = [line for line in lines if line[0].isdigit()]
     assert (lines.count("failed"), lines.count("consumed"), len(entries)) == (48 * 4, 48 * 8, 48 * 8)
-    with sqlite_store(tmp_path, kind=StoreKind.PRODUCTION) as store:
+    with place.open(kind=StoreKind.PRODUCTION) as store:
         found = [f"{number} {head}" for number, head in enumerate(heads(store))]
         assert sorted(found) == sorted(entries)
 
 
 @pytest.mark.parametrize("acknowledged", [1, 40, 400])
-def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path, acknowledged: int) -> None:
+def test_a_killed_writer_loses_nothing_that_it_acknowledged(place: Place, acknowledged: int) -> None:
     """Two processes write; one is killed in the middle of it, the other is not disturbed."""
-    with workers(2, "forever", str(tmp_path)) as started:
+    with workers(2, "forever", *place.arguments) as started:
         go(started)
         lines = []
         victim, survivor = started
@@ -113,7 +132,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path, ackn
         survivor.send_signal(signal.SIGKILL)
         lines += survivor.stdout.readlines()
         assert [worker.wait(PATIENCE) for worker in started] == [-signal.SIGKILL] * 2
-    with sqlite_store(tmp_path, kind=StoreKind.PRODUCTION) as store:
+    with place.open(kind=StoreKind.PRODUCTION) as store:
         held = heads(store)
         words = [line.split() for line in lines if line.endswith("\n")]
         assert len(words) > acknowledged
@@ -126,30 +145,30 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path, ackn
         assert store.ledger.append("acme", "test.after", {}).index == len(held)
 
 
-def test_a_store_outlives_forks(tmp_path: Path) -> None:
-    with workers(1, "fork", str(tmp_path)) as started:
+def test_a_store_outlives_forks(place: Place) -> None:
+    with workers(1, "fork", *place.arguments) as started:
         ((*children,),) = finish(started)
     assert children == ["child 0"] * 5
-    with sqlite_store(tmp_path, kind=StoreKind.PRODUCTION) as store:
+    with place.open(kind=StoreKind.PRODUCTION) as store:
         kinds = [entry["kind"] for entry in store.ledger.tail("acme", 1_000_000)]
         assert (kinds[0], kinds[-1], kinds.count("test.child")) == ("test.before", "test.after", 100)
         assert store.ledger.verify(None) == store.ledger.head()
 
 
-def test_a_child_of_a_fork_in_mid_transaction_refuses(tmp_path: Path) -> None:
-    with workers(1, "fork-inside", str(tmp_path)) as started:
+def test_a_child_of_a_fork_in_mid_transaction_refuses(place: Place) -> None:
+    with workers(1, "fork-inside", *place.arguments) as started:
         assert finish(started) == [["child 7", "parent 0"]]
 
 
-def test_the_epoch_begins_anew_after_everybody_was_killed(tmp_path: Path) -> None:
-    with workers(2, "forever", str(tmp_path)) as started:
-        with sqlite_store(tmp_path, kind=StoreKind.PRODUCTION) as store:
+def test_the_epoch_begins_anew_after_everybody_was_killed(place: Place) -> None:
+    with workers(2, "forever", *place.arguments) as started:
+        with place.open(kind=StoreKind.PRODUCTION) as store:
             epoch = store.nonces.epoch()
         started[0].kill()
         started[0].wait(PATIENCE)
-        with sqlite_store(tmp_path, kind=StoreKind.PRODUCTION) as store:
+        with place.open(kind=StoreKind.PRODUCTION) as store:
             assert store.nonces.epoch() == epoch
         started[1].kill()
         started[1].wait(PATIENCE)
-        with sqlite_store(tmp_path, kind=StoreKind.PRODUCTION, seed="again") as store:
+        with place.open(kind=StoreKind.PRODUCTION, seed="again") as store:
             assert store.nonces.epoch() != epoch

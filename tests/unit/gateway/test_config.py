@@ -140,3 +140,41 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 def test_the_tree_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.load(None).development = True  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///sealgate",
+        "postgresql://sealgate@/sealgate?host=/run/postgresql",
+        "postgresql://sealgate@127.0.0.1:5433/sealgate",
+        "postgresql://sealgate@[::1]/sealgate",
+        "postgresql://sealgate@db.example/sealgate?sslmode=verify-full",
+        "postgresql://sealgate@a.example:5432,b.example:5433/sealgate?sslmode=verify-full",
+    ],
+)
+def test_the_url_of_a_shared_store(url: str) -> None:
+    loaded = config.parse(f'[store]\nurl = "{url}"\n'.encode(), "x.toml")
+    assert loaded.store is not None and loaded.store.url == url
+    assert loaded.redacted()["store"].startswith("postgresql://")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://sealgate:hunter2@127.0.0.1/sealgate", "no password"),
+        ("postgresql://127.0.0.1/sealgate?password=hunter2", "no password"),
+        ("postgresql://127.0.0.1/sealgate?passfile=hunter2", "no password"),
+        ("postgresql://127.0.0.1/", "name of a database"),
+        ("mysql://hunter2@127.0.0.1/sealgate", "another scheme"),
+        ("postgresql://[::1/hunter2", "another text"),
+        ("postgresql://db.example/sealgate", "sslmode=verify-full"),
+        ("postgresql://db.example/sealgate?sslmode=require", "sslmode=verify-full"),
+        ("postgresql://127.0.0.1,db.example/sealgate", "sslmode=verify-full"),
+        ("postgresql:///sealgate?host=127.0.0.1&hostaddr=192.0.2.1", "sslmode=verify-full"),
+    ],
+)
+def test_a_url_of_a_shared_store_that_is_refused(url: str, said: str) -> None:
+    with pytest.raises(config.ConfigError, match=said) as caught:
+        config.parse(f'[store]\nurl = "{url}"\n'.encode(), "x.toml")
+    assert "hunter2" not in str(caught.value)

@@ -27,7 +27,7 @@ class Memory:
     number: int = 7
     used: dict[tuple[str, bytes], datetime] = field(default_factory=dict)
 
-    def consume(self, tenant: str, nonce_id: bytes, expires: datetime) -> bool:
+    def consume(self, tenant: str, nonce_id: bytes, expires: datetime, *, epoch: int | None = None) -> bool:
         if (tenant, nonce_id) in self.used:
             return False
         self.used[tenant, nonce_id] = expires
