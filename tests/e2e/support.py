@@ -34,7 +34,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 INIT_DATA = hashlib.sha256(b"the pod's init-data").digest()
 SECRET = b"correct horse battery staple, sealgate e2e \x00\x01\xff"
 PATH = "payments/db/password"
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 def snp_machine(**fields: Any) -> SnpMachine:
