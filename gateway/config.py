@@ -135,7 +135,7 @@ class Config:
             "listen": {f.name: getattr(self.listen, f.name) for f in fields(self.listen)},
             "tls": {"certificate": str(self.tls.certificate or ""), "key": "***" if self.tls.key else ""},
             "limits": {f.name: getattr(self.limits, f.name) for f in fields(self.limits)},
-            "collateral": _collateral_shown(self.collateral, self.development),
+            "collateral": self.collateral.shown(self.development),
             "verify_credentials": list(self.verify_credentials),
             "oidc": None
             if self.oidc is None
@@ -143,19 +143,6 @@ class Config:
             "containment": {"mode": self.containment_mode, "seconds": self.containment.seconds},
             "store": "" if self.store is None else self.store.name,
         }
-
-
-def _collateral_shown(settings: Collateral, development: bool) -> dict[str, Any]:
-    shown = {f.name: getattr(settings, f.name) for f in fields(settings)}
-    shown |= {
-        "offline": settings.dials_nobody(development),
-        "ca_file": str(settings.ca_file or ""),
-        "subscription_key_file": "***" if settings.subscription_key_file else "",
-        "keep": list(settings.keep),
-        "bundle_keys": list(settings.bundle_keys),
-        "maximum_age_days": {**DEFAULT_DAYS, **settings.maximum_age_days},
-    }
-    return shown
 
 
 def load(path: Path | None, **overrides: Any) -> Config:

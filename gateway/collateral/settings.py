@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from gateway.collateral.ages import DEFAULT_DAYS, Ages
 from gateway.collateral.slots import EARLY, STANDARD
@@ -56,6 +57,18 @@ class Collateral:
     amd_seconds: int = 10
     strangers_per_hour: int = 60
     bundle_keys: tuple[str, ...] = ()
+
+    def shown(self, development: bool) -> dict[str, Any]:
+        """For logs and `--json`: no secret, and not where one lies."""
+        return {
+            **{each.name: getattr(self, each.name) for each in fields(self)},
+            "offline": self.dials_nobody(development),
+            "ca_file": str(self.ca_file or ""),
+            "subscription_key_file": "***" if self.subscription_key_file else "",
+            "keep": list(self.keep),
+            "bundle_keys": list(self.bundle_keys),
+            "maximum_age_days": {**DEFAULT_DAYS, **self.maximum_age_days},
+        }
 
     @property
     def urls(self) -> tuple[str, ...]:
