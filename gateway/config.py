@@ -18,14 +18,14 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from gateway import storeserver
 from gateway.collateral.ages import DEFAULT_DAYS
 from gateway.collateral.settings import Collateral, needs_of
 from gateway.collateral.slots import EARLY, STANDARD
 from gateway.containment.settings import BEST_EFFORT, MODES, REQUIRED, Containment
 from gateway.files import default_data as default_data
 from gateway.oidc.settings import Oidc, faults, is_tenant
-from gateway.store import server
-from gateway.store.server import Server
+from gateway.storeserver import Server
 
 DEVELOPMENT_ISSUER = "https://development.sealgate.invalid"
 """Issuer of every gateway in development mode. `.invalid` never resolves (RFC 6761), so that no relying party
@@ -362,7 +362,7 @@ def _thumbprints(value: object, where: str) -> tuple[str, ...]:
 
 
 def _server(value: object, where: str) -> str:
-    if (wrong := server.problem(_text(value, where))) is not None:
+    if (wrong := storeserver.problem(_text(value, where))) is not None:
         raise ConfigError(f"{where}: {wrong}")
     return str(value)
 

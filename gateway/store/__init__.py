@@ -6,6 +6,6 @@ concurrency rest on.
 
 from gateway.store.identity import StoreIdentity, StoreKind
 from gateway.store.opening import Store, open_store
-from gateway.store.server import Server
+from gateway.storeserver import Server
 
 __all__ = ["Server", "Store", "StoreIdentity", "StoreKind", "open_store"]

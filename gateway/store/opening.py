@@ -23,8 +23,8 @@ from gateway.store.ledger import SqliteLedger
 from gateway.store.nonces import SqliteNonces
 from gateway.store.proposals import SqliteProposals
 from gateway.store.secrets import SqliteSecrets
-from gateway.store.server import Server
 from gateway.store.shadows import SqliteShadows
+from gateway.storeserver import Server
 
 
 class Presence(Protocol):

@@ -25,7 +25,7 @@ from psycopg.pq import ConnStatus, TransactionStatus
 from gateway import files
 from gateway.errors import GatewayError, GatewayReason
 from gateway.store.connection import BUSY_SECONDS, Connection, Cursor, busy, unavailable
-from gateway.store.server import Server
+from gateway.storeserver import Server
 
 LOCKS = 0x53474154
 """First half of the keys of our advisory locks ("SGAT"); the second says which."""

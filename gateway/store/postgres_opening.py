@@ -31,7 +31,7 @@ from gateway.store.postgres import (
     connect,
     translate,
 )
-from gateway.store.server import Server
+from gateway.storeserver import Server
 
 MARK = "sealgate store"
 """The comment on one of our tables, so that another program's database is recognised as such."""
