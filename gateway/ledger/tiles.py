@@ -51,7 +51,8 @@ def parse(path: str) -> Tile:
     level = None if found["level"] == "entries" else int(found["level"])
     width = WIDTH if found["width"] is None else int(found["width"])
     tile = Tile(level, int(digits), width)
-    if tile.path != f"tile/{path}" or (level or 0) > MAX_LEVEL or tile.number > MAX_SIZE // WIDTH:
+    beyond = (level or 0) > MAX_LEVEL or tile.number > MAX_SIZE // WIDTH or width > WIDTH
+    if beyond or tile.path != f"tile/{path}":
         raise _nowhere(path)
     return tile
 

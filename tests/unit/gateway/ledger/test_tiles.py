@@ -38,6 +38,7 @@ def test_a_tile_has_one_path(tile: Tile, path: str) -> None:
         "8/000", "64/000", "-1/000", "0/000.p/0", "0/000.p/256", "0/000.p/07", "0/000.p/", "0/000/",
         "entries/000.p/256", "Entries/000", "0/000\n", "0/000.p/1\n", "0/\u0661\u0661\u0661",
         "0/x999/x999/x999/x999/x999/x999/999",
+        "0/000.p/256", "0/000.p/257", "entries/x999/999.p/355",
     ],
 )  # fmt: skip
 def test_another_spelling_is_no_tile(path: str) -> None:
